@@ -1,0 +1,6 @@
+PY := .venv/bin/python
+lint:
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+.PHONY: lint

@@ -1,0 +1,130 @@
+"""Object identity <-> NATS subject. Pure and exact: `parse(subject(x)) == x`.
+
+Subjects mirror the watch API: drop the slashes, put `watch` first.
+
+    /api/v1/watch/namespaces/default/pods/web-1      watch.api.v1.namespaces.default.pods.web-1
+    /apis/apps/v1/watch/deployments                  watch.apis.apps.v1.namespaces.*.deployments.*
+    pods with spec.nodeName=n1                       watch.api.v1.nodes.n1.pods.<ns>.<name>      (node feed)
+
+Names may hold dots, and RBAC names even `*`. Kubernetes forbids `%` in every name, so percent-encoding is exact,
+and ordinary names stay readable in `nats sub 'watch.>'`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+STREAM = "WATCH"
+TICK = "watch.tick"
+"""The publisher's tick: a BOOKMARK frame that certifies that all before its revision was delivered."""
+
+_UNSAFE = frozenset(".*>% \t\r\n/")
+
+
+class ObjectId(NamedTuple):
+    """What an object is called, without its content. Cluster-wide objects have namespace ""."""
+
+    group: str
+    version: str
+    plural: str
+    namespace: str
+    name: str
+
+
+class FeedId(NamedTuple):
+    """One message of a node's feed: `node` needs this object (pods, configmaps, secrets, serviceaccounts)."""
+
+    node: str
+    plural: str
+    namespace: str
+    name: str
+
+
+def token(text: str) -> str:
+    """One subject token; inverse of `text_of`."""
+    return "".join(f"%{ord(c):02X}" if c in _UNSAFE else c for c in text)
+
+
+def text_of(tok: str) -> str:
+    """Inverse of `token`."""
+    head, *rest = tok.split("%")
+    return head + "".join(chr(int(part[:2], 16)) + part[2:] for part in rest)
+
+
+def _root(group: str, version: str) -> list[str]:
+    return ["watch", "apis", token(group), version] if group else ["watch", "api", version]
+
+
+def subject(i: ObjectId) -> str:
+    """Where this object's frames flow."""
+    scope = ["namespaces", token(i.namespace)] if i.namespace else []
+    return ".".join((*_root(i.group, i.version), *scope, i.plural, token(i.name)))
+
+
+def parse(text: str) -> ObjectId:
+    """Inverse of `subject`. Raises ValueError on anything else (a node feed subject, the tick)."""
+    parts = text.split(".")
+    if parts[:2] == ["watch", "api"]:
+        group, version, rest = "", parts[2], parts[3:]
+    elif parts[:2] == ["watch", "apis"]:
+        group, version, rest = text_of(parts[2]), parts[3], parts[4:]
+    else:
+        raise ValueError(f"not an object's subject: {text}")
+    match rest:
+        case ["namespaces", namespace, plural, name]:
+            return ObjectId(group, version, plural, text_of(namespace), text_of(name))
+        case [plural, name]:
+            return ObjectId(group, version, plural, "", text_of(name))
+        case _:
+            raise ValueError(f"not an object's subject: {text}")
+
+
+def interest(group: str, version: str, plural: str, *, namespaced: bool, namespace: str = "") -> str:
+    """The filter that matches all objects of a kind, or of a kind in one namespace."""
+    scope = ["namespaces", token(namespace) or "*"] if namespaced else []
+    return ".".join((*_root(group, version), *scope, plural, "*"))
+
+
+def feed(i: FeedId) -> str:
+    """Where a node's own copy of an object flows."""
+    return f"watch.api.v1.nodes.{token(i.node)}.{i.plural}.{token(i.namespace)}.{token(i.name)}"
+
+
+def parse_feed(text: str) -> FeedId:
+    """Inverse of `feed`. Raises ValueError on anything else."""
+    match text.split("."):
+        case ["watch", "api", "v1", "nodes", node, plural, namespace, name]:
+            return FeedId(text_of(node), plural, text_of(namespace), text_of(name))
+        case _:
+            raise ValueError(f"not a node feed subject: {text}")
+
+
+def feed_interest(node: str) -> str:
+    """A node's whole desired world."""
+    return f"watch.api.v1.nodes.{token(node)}.>"
+
+
+def heartbeat(node: str) -> str:
+    """Where a node says once a second that it lives."""
+    return f"beat.node.{token(node)}"
+
+
+def steps(identity: str) -> str:
+    """Where a component reports journey steps. `identity` is `node.<name token>` or `master.<service>`."""
+    return f"steps.{identity}"
+
+
+def api_request(identity: str, method: str, path: str) -> str:
+    """`api.<identity>.<method>.<path tokens>`; the identity part is what NATS permissions guard."""
+    return ".".join(("api", identity, method.lower(), *(token(p) for p in path.strip("/").split("/"))))
+
+
+def parse_api_request(text: str) -> tuple[str, str, str]:
+    """Inverse of `api_request`: (identity, METHOD, path)."""
+    _, house, name, method, *path = text.split(".")
+    return f"{house}.{name}", method.upper(), "/" + "/".join(text_of(p) for p in path)
+
+
+def node_identity(node: str) -> str:
+    """The bus identity of a worker: `node.<name token>`."""
+    return f"node.{token(node)}"
