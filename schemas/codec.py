@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,9 +11,14 @@ T = TypeVar("T")
 _ENCODE = msgspec.json.Encoder().encode
 
 
-@cache
+_DECODERS: dict[Any, msgspec.json.Decoder[Any]] = {}
+
+
 def _decoder(type_: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(type_)
+    found = _DECODERS.get(type_)
+    if found is None:
+        found = _DECODERS[type_] = msgspec.json.Decoder(type_)
+    return found
 
 
 def encode(obj: Any) -> bytes:
@@ -28,7 +32,8 @@ def decode(type_: type[T], raw: bytes | msgspec.Raw) -> T:
     Raises msgspec.ValidationError (first structural error, with its JSON path) or msgspec.DecodeError.
     """
     try:
-        return _decoder(type_).decode(raw)  # type: ignore[no-any-return]
+        obj: T = _decoder(type_).decode(raw)
+        return obj
     except msgspec.ValidationError as error:
         if "null" not in str(error):
             raise

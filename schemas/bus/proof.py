@@ -24,7 +24,8 @@ def session_key(secret: bytes, identity: str) -> bytes:
 def sign(key: bytes, *, subject: str, reply: str, body: bytes, query: str, content_type: str, request_id: str,
          at_ms: int, nonce: str) -> str:
     """The header's value."""
-    said = "\0".join((subject, reply, hashlib.sha256(body).hexdigest(), query, content_type, request_id, str(at_ms), nonce))
+    digest = hashlib.sha256(body).hexdigest()
+    said = "\0".join((subject, reply, digest, query, content_type, request_id, str(at_ms), nonce))
     return f"{at_ms}.{nonce}.{hmac.new(key, said.encode(), hashlib.sha256).hexdigest()}"
 
 

@@ -19,12 +19,12 @@ Time = datetime
 class Wire(Struct, rename="camel", omit_defaults=True, frozen=True, kw_only=True):
     """Base of everything that crosses a process boundary: camelCase on the wire, frozen in memory.
 
-    `kw_only` is not inherited by subclasses' own fields: say `class X(Wire, kw_only=True)` where a required field
-    follows an optional one.
+    msgspec does not pass `kw_only` on to subclasses, nor does mypy `frozen`: every subclass says
+    `class X(Wire, frozen=True, kw_only=True)`.
     """
 
 
-class OwnerReference(Wire, kw_only=True):
+class OwnerReference(Wire, frozen=True, kw_only=True):
     """Who this object dies with. `controller` marks the one owner that manages it."""
 
     api_version: str
@@ -35,7 +35,7 @@ class OwnerReference(Wire, kw_only=True):
     block_owner_deletion: bool | None = None
 
 
-class ManagedFieldsEntry(Wire, kw_only=True):
+class ManagedFieldsEntry(Wire, frozen=True, kw_only=True):
     """Which manager owns which fields (server-side apply)."""
 
     manager: str = ""
@@ -47,7 +47,7 @@ class ManagedFieldsEntry(Wire, kw_only=True):
     subresource: str = ""
 
 
-class ObjectMeta(Wire, kw_only=True):
+class ObjectMeta(Wire, frozen=True, kw_only=True):
     """Identity, version and ownership (meta/v1 ObjectMeta)."""
 
     name: str = ""
@@ -67,7 +67,7 @@ class ObjectMeta(Wire, kw_only=True):
     managed_fields: tuple[ManagedFieldsEntry, ...] = ()
 
 
-class Resource(Wire, kw_only=True):
+class Resource(Wire, frozen=True, kw_only=True):
     """Base of every kind; field order is the storage order: apiVersion, kind, metadata first."""
 
     api_version: str = ""
