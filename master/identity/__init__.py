@@ -1,0 +1,1 @@
+"""Who is who: the cluster's CA, bus users and kubeconfigs."""
