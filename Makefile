@@ -1,6 +1,45 @@
-PY := .venv/bin/python
-lint:
-	.venv/bin/ruff check .
-	.venv/bin/mypy
-	.venv/bin/lint-imports
-.PHONY: lint
+# Everything a person needs: `make up` runs a cluster, `make test` proves it works. Both set up what they need.
+SHELL := /bin/bash
+VENV := .venv
+PY := $(VENV)/bin/python
+KUBUS := $(VENV)/bin/kubus
+PYTEST := $(VENV)/bin/pytest -q
+
+.PHONY: help setup setup-test up down purge lint test unit bench
+
+help:  ## what there is to type
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/ready: requirements.lock pyproject.toml
+	@cli/up/setup.sh venv $(VENV)
+	@touch $@
+
+setup: $(VENV)/ready  ## virtual environment, package, Docker when none answers
+	@cli/up/setup.sh docker
+
+setup-test: setup
+	@cli/up/setup.sh test
+
+up: setup  ## start a cluster here, deploy three web servers, show them (Ctrl-C or `make down` stops it)
+	@$(KUBUS) up --demo
+
+down:  ## stop the cluster; its state stays
+	@$(KUBUS) down
+
+purge: $(VENV)/ready  ## stop the cluster and remove every trace of it
+	@$(KUBUS) down --purge
+
+lint: $(VENV)/ready  ## style, types, import contracts, house rules
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(PYTEST) tests/test_house.py
+
+test: setup-test  ## set up and pass all tests
+	$(PYTEST) tests
+
+unit: $(VENV)/ready  ## the fast pure tests only
+	$(PYTEST) tests -m unit
+
+bench: setup-test  ## every benchmark, each with its baseline
+	$(PY) -m benchmarks

@@ -1,0 +1,39 @@
+"""Free TCP ports on the loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+
+from schemas.errors import KubusError
+
+
+class PortTaken(KubusError):
+    """Someone else listens where we must."""
+
+
+def free_ports(count: int) -> list[int]:
+    """Different ports that nobody listens on just now."""
+    with contextlib.ExitStack() as held:
+        return [held.enter_context(_listener("127.0.0.1", 0)).getsockname()[1] for _ in range(count)]
+
+
+def require_free(host: str, port: int) -> None:
+    """Raises PortTaken with what to do."""
+    try:
+        with _listener(host, port):
+            return
+    except OSError as error:
+        raise PortTaken(
+            f"port {port} on {host} is taken ({error.strerror}); stop what listens there, or `kubus up --port N`"
+        ) from error
+
+
+@contextlib.contextmanager
+def _listener(host: str, port: int) -> Iterator[socket.socket]:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(1)
+        yield listener

@@ -1,0 +1,56 @@
+"""When is a component ready? One probe a component; the truth is asked of the part itself, never of a clock."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+
+from schemas.errors import KubusError
+
+Probe = Callable[[], bool]
+POLL_SECONDS = 0.05
+
+
+class NotReady(KubusError):
+    """A component did not come up in time; the message ends with the tail of its log."""
+
+
+def port_answers(port: int) -> bool:
+    """Does something listen on this loopback port?"""
+    with socket.socket() as link:
+        link.settimeout(1.0)
+        return link.connect_ex(("127.0.0.1", port)) == 0
+
+
+def url_answers(url: str, context: ssl.SSLContext | None = None) -> bool:
+    """Does a GET answer 200?"""
+    try:
+        with urllib.request.urlopen(url, timeout=2.0, context=context) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+async def wait_all(probes: Mapping[str, Probe], seconds: float, on_ready: Callable[[str, float], None],
+                   why_not: Callable[[str], str]) -> None:
+    """Ask every probe until it says yes; `on_ready` gets (name, seconds it took). Raises NotReady."""
+    began = time.monotonic()
+
+    async def one(name: str, probe: Probe) -> None:
+        while not await asyncio.to_thread(probe):
+            if time.monotonic() - began > seconds:
+                raise NotReady(f"{name} was not ready after {seconds:.0f} s: {why_not(name)}")
+            await asyncio.sleep(POLL_SECONDS)
+        on_ready(name, time.monotonic() - began)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for name, probe in probes.items():
+                group.create_task(one(name, probe), name=f"ready/{name}")
+    except* NotReady as failures:
+        raise NotReady(str(failures.exceptions[0])) from None
