@@ -1,0 +1,138 @@
+"""The store on etcd, through aetcd's raw gRPC stubs: a write is one transaction, many are in flight.
+
+aetcd's own client hides headers, limits and revisions (LIBRARIES.md); the stubs hide nothing. This package is the only
+importer of aetcd and grpc. Refuses to repeat a write whose fate is unknown: that is the caller's decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+from aetcd import rpc
+
+from . import keys
+from .connection import DEADLINE, Connection, Credentials
+from .store import Batch, Check, Compacted, Entry, FutureRevision, KeyExists, Mismatch, Op, Put, Range, Remove
+from .watch import compacted_revision, follow
+
+_REQUEST_KEY = keys.REQUEST.encode()
+_MOD = rpc.Compare.MOD
+_EQUAL = rpc.Compare.EQUAL
+
+
+class EtcdStore:
+    """See store.Store. Connects when first used, and again whenever it must."""
+
+    def __init__(self, endpoints: Sequence[str], tls: Credentials | None = None) -> None:
+        self._connection = Connection(endpoints, tls)
+
+    async def get(self, key: str) -> tuple[Entry | None, int]:
+        answer = await self._range(rpc.RangeRequest(key=key.encode()), f"read {key}")
+        entries = _entries(answer)
+        return (entries[0] if entries else None), answer.header.revision
+
+    async def list(self, prefix: str, *, after: str = "", limit: int = 0, revision: int = 0) -> Range:
+        first = after + "\0" if after >= prefix else prefix
+        request = rpc.RangeRequest(
+            key=first.encode(), range_end=keys.end(prefix).encode(), limit=limit, revision=revision
+        )
+        answer = await self._range(request, f"list {prefix}", asked=revision)
+        return Range(_entries(answer), revision or answer.header.revision, answer.more, answer.count)
+
+    async def create(self, key: str, value: bytes, *, request: str = "") -> int:
+        try:
+            return await self._commit((Put(key, value, 0),), request, f"create {key}")
+        except Mismatch as error:
+            raise KeyExists(key, error.entry) from None
+
+    async def update(self, key: str, value: bytes, expected: int, *, request: str = "") -> int:
+        return await self._commit((Put(key, value, expected),), request, f"update {key}")
+
+    async def delete(self, key: str, expected: int, *, request: str = "") -> int:
+        return await self._commit((Remove(key, expected),), request, f"delete {key}")
+
+    async def transact(self, ops: Sequence[Op], *, request: str = "") -> int:
+        return await self._commit(ops, request, f"write {', '.join(op.key for op in ops)}")
+
+    def watch(self, prefix: str, start: int) -> AsyncGenerator[Batch, None]:
+        return follow(self._connection, prefix, start, self._revision)
+
+    async def compact(self, revision: int) -> None:
+        endpoint = self._connection.endpoint
+        try:
+            await self._connection.kv.Compact(rpc.CompactionRequest(revision=revision), timeout=DEADLINE)
+        except rpc.AioRpcError as error:
+            problem = self._connection.error(error, f"compact to {revision}", endpoint, asked=revision)
+            if isinstance(problem, Compacted):
+                return
+            if isinstance(problem, FutureRevision):
+                problem = FutureRevision(revision, await self._revision())
+            raise problem from None
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+    async def _revision(self) -> int:
+        """The store's revision now, linearizable."""
+        answer = await self._range(rpc.RangeRequest(key=_REQUEST_KEY, count_only=True), "ask for the revision")
+        revision: int = answer.header.revision
+        return revision
+
+    async def _range(self, request: Any, doing: str, *, asked: int = 0) -> Any:
+        endpoint = self._connection.endpoint
+        try:
+            return await self._connection.kv.Range(request, timeout=DEADLINE)
+        except rpc.AioRpcError as error:
+            problem = self._connection.error(error, doing, endpoint, asked=asked)
+        if isinstance(problem, Compacted):
+            raise Compacted(await self._oldest(asked))
+        if isinstance(problem, FutureRevision):
+            raise FutureRevision(asked, await self._revision())
+        raise problem
+
+    async def _oldest(self, asked: int) -> int:
+        """The compacted revision itself can still be listed; etcd tells it only to a watch that comes too late."""
+        return await compacted_revision(self._connection) or asked + 1
+
+    async def _commit(self, ops: Sequence[Op], request: str, doing: str) -> int:
+        endpoint = self._connection.endpoint
+        try:
+            answer = await self._connection.kv.Txn(_transaction(ops, request), timeout=DEADLINE)
+        except rpc.AioRpcError as error:
+            raise self._connection.error(error, doing, endpoint) from None
+        if answer.succeeded:
+            revision: int = answer.header.revision
+            return revision
+        guarded = [op for op in ops if op.expected is not None]
+        for op, response in zip(guarded, answer.responses, strict=True):
+            entries = _entries(response.response_range)
+            entry = entries[0] if entries else None
+            if (entry.revision if entry else 0) != op.expected:
+                raise Mismatch(op.key, entry)
+        raise AssertionError("etcd refused a transaction whose conditions hold")
+
+
+def _transaction(ops: Sequence[Op], request: str) -> Any:
+    """Compare all expected revisions; then write all, or read what stands in the way."""
+    compare, success, failure = [], [], []
+    for op in ops:
+        key = op.key.encode()
+        if op.expected is not None:
+            compare.append(rpc.Compare(result=_EQUAL, target=_MOD, key=key, mod_revision=op.expected))
+            failure.append(rpc.RequestOp(request_range=rpc.RangeRequest(key=key)))
+        match op:
+            case Put():
+                success.append(rpc.RequestOp(request_put=rpc.PutRequest(key=key, value=op.value)))
+            case Remove():
+                success.append(rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=key)))
+            case Check():
+                pass
+    if request:
+        put = rpc.PutRequest(key=_REQUEST_KEY, value=request.encode())
+        success.append(rpc.RequestOp(request_put=put))
+    return rpc.TxnRequest(compare=compare, success=success, failure=failure)
+
+
+def _entries(answer: Any) -> tuple[Entry, ...]:
+    return tuple(Entry(kv.key.decode(), kv.value, kv.mod_revision) for kv in answer.kvs)
