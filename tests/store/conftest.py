@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from master.store.etcd import EtcdStore
 from master.store.memory import MemoryStore
-from master.store.store import Store
+from master.store.store import Store, StoreUnavailable
 
 from .process import Etcd
 
@@ -24,7 +24,7 @@ def etcd(tmp_path: Path) -> Iterator[Etcd]:
     server.stop()
 
 
-@pytest.fixture(params=["memory", pytest.param("etcd", marks=pytest.mark.etcd)])
+@pytest.fixture(params=[pytest.param("memory", marks=pytest.mark.unit), pytest.param("etcd", marks=pytest.mark.etcd)])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     """An empty store of either kind."""
     if request.param == "memory":
@@ -36,10 +36,17 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     await found.close()
 
 
+async def eventually(holds: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait until it holds."""
+    async with asyncio.timeout(seconds):
+        while True:
+            if holds():
+                return
+            await asyncio.sleep(0.01)
+
+
 async def answering(store: Store, seconds: float = 20.0) -> None:
     """Wait until the store answers."""
-    from master.store.store import StoreUnavailable
-
     async with asyncio.timeout(seconds):
         while True:
             try:

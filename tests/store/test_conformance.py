@@ -21,8 +21,6 @@ from master.store.store import (
     ValueTooLarge,
 )
 
-pytestmark = pytest.mark.unit
-
 
 async def take(store: Store, prefix: str, start: int, count: int) -> list[Batch]:
     found: list[Batch] = []
