@@ -15,8 +15,8 @@ from schemas.meta.patch import equal, json_patch, merge_patch, pointer
 pytestmark = pytest.mark.unit
 
 SCALARS = st.none() | st.booleans() | st.integers(-99, 99) | st.text("ab/~.0-", max_size=4)
-VALUES = st.recursive(SCALARS, lambda v: (st.lists(v, max_size=4)
-                                          | st.dictionaries(st.text("ab/~0", max_size=3), v, max_size=4)), max_leaves=12)
+NAMES = st.text("ab/~0", max_size=3)
+VALUES = st.recursive(SCALARS, lambda v: st.lists(v, max_size=4) | st.dictionaries(NAMES, v, max_size=4), max_leaves=12)
 DOC = {"a": {"b": [1, 2, 3], "c/d": "x", "~": True}, "n": None}
 
 APPLIES = [
