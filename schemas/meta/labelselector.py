@@ -14,7 +14,7 @@ class LabelSelectorRequirement(Wire, frozen=True, kw_only=True):
 
 
 class LabelSelector(Wire, frozen=True, kw_only=True):
-    """All of `match_labels` and of `match_expressions`; the empty selector matches everything, an absent one nothing."""
+    """All of `match_labels` and of `match_expressions`; the empty selector matches all, an absent one nothing."""
 
     match_labels: dict[str, str] = {}
     match_expressions: tuple[LabelSelectorRequirement, ...] = ()
