@@ -1,0 +1,96 @@
+"""What a process is told at its start: one JSON file, written by `kubus up` or by Ansible, only read here.
+
+Paths only, no secrets: keys stay in files that their owner alone can read. Unknown fields are refused, so that a typo
+is an error at start and not a silent default.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from schemas.errors import KubusError
+
+T = TypeVar("T")
+
+
+class BadConfig(KubusError):
+    """The config file is missing or wrong; says which file, which field and what was expected."""
+
+
+class Tls(Struct, frozen=True, forbid_unknown_fields=True):
+    """PEM files: who signs the others, and who we are."""
+
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+
+
+class BusConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """How to reach NATS. `url` may be several, comma separated. TLS whenever `ca` is set (plaintext is for tests)."""
+
+    url: str = "nats://127.0.0.1:4222"
+    ca: str = ""
+    nkey_seed_file: str = ""
+    identity: str = "master.test"
+    proof_key_file: str = ""
+
+
+class EtcdConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """`host:port` of each member; plaintext only when `tls` is absent (tests)."""
+
+    endpoints: tuple[str, ...] = ("127.0.0.1:2379",)
+    tls: Tls | None = None
+
+
+class ApiServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the HTTPS door listens, its certificate, and the CA that signs its clients."""
+
+    host: str = "127.0.0.1"
+    port: int = 6443
+    tls: Tls = Tls()
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """One master service. `controllers` tunes waits, in seconds, by name."""
+
+    cluster: str = "kubus"
+    state: str = ""
+    etcd: EtcdConfig = EtcdConfig()
+    bus: BusConfig = BusConfig()
+    api: ApiServerConfig = ApiServerConfig()
+    bus_secret_file: str = ""
+    service_account_key_file: str = ""
+    debug_port: dict[str, int] = {}
+    log_level: str = "info"
+    controllers: dict[str, float] = {}
+
+
+class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """One worker's agent."""
+
+    node: str
+    cluster: str = "kubus"
+    state: str = ""
+    bus: BusConfig = BusConfig()
+    docker_host: str = ""
+    labels: dict[str, str] = {}
+    taints: tuple[dict[str, str], ...] = ()
+    debug_port: int = 0
+    log_level: str = "info"
+
+
+MasterConfig = Config
+
+
+def load(path: str | Path, type_: type[T]) -> T:
+    """Read and check a config file. Raises BadConfig."""
+    try:
+        return msgspec.json.decode(Path(path).read_bytes(), type=type_)
+    except OSError as error:
+        raise BadConfig(f"cannot read the config file {path}: {error.strerror}") from error
+    except msgspec.MsgspecError as error:
+        raise BadConfig(f"config file {path}: {error}") from error
