@@ -30,6 +30,15 @@ def require_free(host: str, port: int) -> None:
         ) from error
 
 
+def is_free(port: int) -> bool:
+    """Could we listen on this loopback port?"""
+    try:
+        with _listener("127.0.0.1", port):
+            return True
+    except OSError:
+        return False
+
+
 @contextlib.contextmanager
 def _listener(host: str, port: int) -> Iterator[socket.socket]:
     with socket.socket() as listener:

@@ -9,8 +9,10 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
-from schemas.errors import KubusError
+from runtime.rest import Rest
+from schemas.errors import ApiError, KubusError, Unreachable
 
 Probe = Callable[[], bool]
 POLL_SECONDS = 0.05
@@ -54,3 +56,12 @@ async def wait_all(probes: Mapping[str, Probe], seconds: float, on_ready: Callab
                 group.create_task(one(name, probe), name=f"ready/{name}")
     except* NotReady as failures:
         raise NotReady(str(failures.exceptions[0])) from None
+
+
+def node_ready(kubeconfig: Path, node: str) -> bool:
+    """Does the API say that this node is Ready?"""
+    try:
+        status = Rest.from_kubeconfig(kubeconfig).json("GET", f"/api/v1/nodes/{node}").get("status", {})
+    except (ApiError, Unreachable):
+        return False
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or ())
