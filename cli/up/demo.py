@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from agents.containers.docker import DockerContainers
+from agents.containers.docker import Docker
 from cli.commands.create import deployment_body
 from cli.session import Session
 from schemas.errors import AlreadyExists, KubusError
@@ -58,7 +58,7 @@ def next_words(layout: Layout) -> str:
 
 
 async def _image(docker_host: str) -> tuple[str, str]:
-    containers = DockerContainers(docker_host)
+    containers = Docker(docker_host)
     try:
         return await web_image(containers)
     finally:

@@ -49,6 +49,7 @@ venv)
   say "installing the package and its locked libraries"
   "$2/bin/pip" install -q --disable-pip-version-check -r requirements.lock 2> >(grep -v '^WARNING' >&2)
   "$2/bin/pip" install -q --disable-pip-version-check --no-deps -e . 2> >(grep -v '^WARNING' >&2)
+  env -u PYTHONDONTWRITEBYTECODE "$2/bin/python" -m compileall -q schemas runtime master agents cli
   ;;
 docker)
   if ! docker_answers && ! command -v dockerd >/dev/null; then need docker.io iptables; fi

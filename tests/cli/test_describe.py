@@ -56,7 +56,7 @@ def test_a_secret_shows_sizes_and_never_its_content() -> None:
 
 
 def test_any_other_kind_is_shown_field_by_field() -> None:
-    lease = {"kind": "Lease", "metadata": {"name": "n1"}, "spec": {"holderIdentity": "n1", "list": [{"a": 1}, {"a": 2}]}}
+    lease = {"kind": "Lease", "metadata": {"name": "n1"}, "spec": {"holderIdentity": "n1", "list": [{"a": 1}]}}
     text = "\n".join(describe(lease, [], 0.0))
     assert "HolderIdentity:  n1" in text
     assert text.endswith("Events:            <none>")
