@@ -1,0 +1,26 @@
+"""Paths that are no resources: version, health, discovery, OpenAPI, reviews, journeys. One row each."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from . import discovery, health, reviews, version
+from .request import Request, Response
+from .server import Server
+
+Special = Callable[[Server, Request], Awaitable[Response]]
+
+EXACT: dict[str, Special] = {"/version": version.run, **dict.fromkeys(reviews.REVIEWS, reviews.run)}
+TREES: dict[str, Special] = {"healthz": health.run, "livez": health.run, "readyz": health.run}
+
+
+def find(request: Request) -> Special | None:
+    """What serves this path, or None when it is a resource's."""
+    path = request.path.rstrip("/") or "/"
+    found = EXACT.get(path)
+    if found is not None:
+        return found
+    top, *rest = path.strip("/").split("/")
+    if len(rest) <= {"api": 1, "apis": 2}.get(top, -1):
+        return discovery.run
+    return TREES.get(top)

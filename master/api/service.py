@@ -1,0 +1,75 @@
+"""The API server as a process: doors, watch cache, bootstrap. Comes up and answers /livez without etcd and NATS, and
+heals when they appear. Writes only through the verbs (and the four first namespaces)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+import msgspec
+from runtime.steps import StepLog
+
+from master.store.connection import Credentials
+from master.store.etcd import EtcdStore
+from master.store.store import StoreError
+from runtime.backoff import exponential
+from runtime.bus import Bus
+from runtime.config import Config
+from runtime.supervise import serve
+from schemas.scheme import KINDS
+
+from . import bootstrap, feed
+from .bus import BusDoor
+from .http import HttpDoor, server_context
+from .server import Server
+from .watchcache import WatchCache
+
+log = logging.getLogger(__name__)
+IDENTITY = "master.apiserver"
+RETRY = exponential(0.2, 2.0, 5.0)
+
+
+async def run(config: Config) -> None:
+    """Serve until cancelled. Raises OSError when the address is taken or a certificate is missing."""
+    tls = config.etcd.tls
+    credentials = Credentials(ca=tls.ca, cert=tls.cert, key=tls.key) if tls is not None else None
+    server = Server(store=EtcdStore(config.etcd.endpoints, credentials), cache=WatchCache(KINDS))
+    door = HttpDoor(server)
+    certs = config.api.tls
+    context = server_context(certs.ca, certs.cert, certs.key) if certs.cert else None
+    await door.open(config.api.host, config.api.port, context)
+    log.info("listening", extra={"host": config.api.host, "port": door.port})
+    try:
+        await serve({"bootstrap": lambda: _bootstrap(server), "bus": lambda: _bus(server, config)})
+    finally:
+        await door.close()
+        await server.store.close()
+
+
+async def _bootstrap(server: Server) -> None:
+    """Until the store has taken them; then nothing more, for ever."""
+    failures = 0
+    while True:
+        try:
+            await bootstrap.run(server)
+            break
+        except StoreError as error:
+            failures += 1
+            log.warning("the store does not take the first namespaces yet", extra={"error": str(error)})
+            await asyncio.sleep(RETRY(failures))
+    await asyncio.Event().wait()
+
+
+async def _bus(server: Server, config: Config) -> None:
+    """Connect (for as long as it takes), then follow the mirror and answer requests."""
+    bus = await Bus.connect(msgspec.structs.replace(config.bus, identity=IDENTITY))
+    server.bus = bus
+    steps = StepLog(bus, IDENTITY)
+    server.steps = steps
+    secret = await asyncio.to_thread(Path(config.bus_secret_file).read_bytes)
+    try:
+        await BusDoor(server, bus, secret).open()
+        await serve({"watch-cache": lambda: feed.run(server.cache, bus), "steps": steps.run})
+    finally:
+        await bus.close()

@@ -1,0 +1,1 @@
+"""Subresources that are not just another way to update their object."""

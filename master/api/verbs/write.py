@@ -1,0 +1,149 @@
+"""The one way an existing object changes: read, let the caller make the next version, check, compare-and-swap.
+
+A lost race is tried again with the new state, unless the client named the resourceVersion it started from.
+An update that changes nothing writes nothing. Emptying the finalizers of a deleted object removes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+
+from master.store import keys
+from master.store.store import Entry, KeyExists, Mismatch
+from schemas import codec
+from schemas.errors import Timeout
+from schemas.kind import Kind
+
+from .. import admit, change, death
+from ..fail import already_exists, conflict, not_found
+from ..server import Call, Server
+
+TRIES = 16
+"""Lost races before we answer 409: a writer must be unlucky sixteen times in a row."""
+
+
+class Written(Struct, frozen=True):
+    """What is stored now. `gone`: the write removed the object, which was last as `value`."""
+
+    obj: Any
+    value: bytes
+    revision: int
+    gone: bool = False
+
+
+async def current(server: Server, kind: Kind, namespace: str, name: str) -> Entry:
+    """The stored object. Raises NotFound."""
+    entry, _ = await server.store.get(keys.key(kind, namespace, name))
+    if entry is None:
+        raise not_found(kind, name)
+    return entry
+
+
+async def create(server: Server, call: Call, obj: Any) -> Written:
+    """Store a new object. Raises AlreadyExists."""
+    kind, meta = call.kind, obj.metadata
+    value = codec.encode(obj)
+    if call.dry_run:
+        entry, revision = await server.store.get(keys.key(kind, meta.namespace, meta.name))
+        if entry is not None:
+            raise already_exists(kind, meta.name)
+        return Written(obj, value, 0)
+    try:
+        revision = await server.store.create(keys.key(kind, meta.namespace, meta.name), value, request=call.request.id)
+    except KeyExists as error:
+        raise already_exists(kind, meta.name) from error
+    record(server, call, obj, revision)
+    return Written(obj, value, revision)
+
+
+async def update(server: Server, call: Call, make: Callable[[Any, int], Any], *, subresource: str = "",
+                 pinned: bool = False) -> Written:
+    """Change the route's object: `make(old, revision)` gives what the client wants it to be.
+
+    `pinned`: the client named its resourceVersion, so a lost race is a Conflict. Raises NotFound, Conflict, Invalid.
+    """
+    kind, route = call.kind, call.route
+    entry = await current(server, kind, route.namespace, route.name)
+    for _ in range(TRIES):
+        old = codec.decode(kind.type, entry.value)
+        sent = make(old, entry.revision)
+        wanted = sent.metadata.resource_version
+        if wanted and wanted != str(entry.revision):
+            raise conflict(kind, route.name)
+        new = change.merged(kind, old, sent, subresource)
+        if new == old:
+            return Written(old, entry.value, entry.revision)
+        admit.check_changed(kind, old, new, subresource)
+        try:
+            return await _swap(server, call, entry, new)
+        except Mismatch as error:
+            if error.entry is None:
+                raise not_found(kind, route.name) from error
+            if pinned or wanted:
+                raise conflict(kind, route.name) from error
+            entry = error.entry
+    raise conflict(kind, route.name)
+
+
+async def _swap(server: Server, call: Call, entry: Entry, new: Any) -> Written:
+    value = codec.encode(new)
+    over = death.is_over(call.kind, new)
+    if call.dry_run:
+        return Written(new, value, entry.revision, over)
+    if over:
+        revision = await server.store.delete(entry.key, entry.revision, request=call.request.id)
+    else:
+        revision = await server.store.update(entry.key, value, entry.revision, request=call.request.id)
+    record(server, call, new, revision)
+    return Written(new, value, revision, over)
+
+
+async def remove(server: Server, call: Call, name: str, options: death.Options) -> Written:
+    """Delete one object of the route's kind and namespace, or mark it. Raises NotFound, Conflict, Invalid."""
+    kind, namespace = call.kind, call.route.namespace
+    death.check_options(kind, name, options)
+    entry = await current(server, kind, namespace, name)
+    for _ in range(TRIES):
+        obj = codec.decode(kind.type, entry.value)
+        death.check(kind, obj, options, entry.revision)
+        verdict = death.decide(kind, obj, options, server.now())
+        try:
+            return await _bury(server, call, entry, obj, verdict, dry=options.dry_run)
+        except Mismatch as error:
+            if error.entry is None:
+                raise not_found(kind, name) from error
+            entry = error.entry
+    raise Timeout(f"{kind.plural} {name} changes too fast to be deleted", retry_after=1)
+
+
+async def _bury(server: Server, call: Call, entry: Entry, old: Any, verdict: death.Verdict, *, dry: bool) -> Written:
+    if not verdict.gone and verdict.obj == old:
+        return Written(old, entry.value, entry.revision)
+    value = codec.encode(verdict.obj)
+    if dry:
+        return Written(verdict.obj, value, entry.revision, verdict.gone)
+    if verdict.gone:
+        revision = await server.store.delete(entry.key, entry.revision, request=call.request.id)
+    else:
+        revision = await server.store.update(entry.key, value, entry.revision, request=call.request.id)
+    record(server, call, verdict.obj, revision)
+    return Written(verdict.obj, value, revision, verdict.gone)
+
+
+def record(server: Server, call: Call, obj: Any, revision: int) -> None:
+    """The journey's step: this request stored this object at this revision."""
+    if server.steps is None or call.kind.plural in UNRECORDED:
+        return
+    meta = obj.metadata
+    server.steps.record("stored", at=server.now().timestamp(), request=call.request.id, kind=call.kind.kind,
+                        namespace=meta.namespace, name=meta.name, uid=meta.uid, revision=revision,
+                        user=call.user.name, method=call.request.method, verb=call.route.verb,
+                        subresource=call.route.subresource)
+
+
+UNRECORDED = frozenset({"events", "leases", "nodes"})
+"""No journey asks for these, and they are written all the time."""
+
