@@ -5,6 +5,7 @@ Safe to repeat: keys and names are made once; everything else is derived from th
 
 from __future__ import annotations
 
+import secrets
 import socket
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,7 +43,10 @@ def decide(layout: Layout, port: int | None, docker_host: str) -> Cluster:
         return msgspec.structs.replace(kept, docker_host=docker_host, ports=ports)
     api = free_ports(1)[0] if port == 0 else port or DEFAULT_PORT
     node = socket.gethostname().split(".", maxsplit=1)[0].lower() or "node"
-    return Cluster(name=CLUSTER_NAME, node=node, host="127.0.0.1", ports=_ports(api), docker_host=docker_host)
+    return Cluster(
+        name=CLUSTER_NAME, label=f"{CLUSTER_NAME}-{secrets.token_hex(3)}", node=node, host="127.0.0.1",
+        ports=_ports(api), docker_host=docker_host,
+    )
 
 
 def _ports(api: int) -> Ports:
@@ -104,7 +108,7 @@ class Files:
         cluster = self._cluster
         client = self._leaf("etcd-client", Want(user="etcd-client"))
         return Config(
-            cluster=cluster.name,
+            cluster=cluster.label,
             state=str(self._layout.state),
             etcd=EtcdConfig(endpoints=(f"127.0.0.1:{cluster.ports.etcd}",), tls=client),
             bus=self._bus(f"master.{service}"),
@@ -118,7 +122,7 @@ class Files:
         cluster = self._cluster
         return AgentConfig(
             node=cluster.node,
-            cluster=cluster.name,
+            cluster=cluster.label,
             state=str(self._layout.agent),
             bus=self._bus(node_identity(cluster.node)),
             docker_host=cluster.docker_host,

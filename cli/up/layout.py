@@ -30,9 +30,14 @@ class Ports(Struct, frozen=True, kw_only=True):
 
 
 class Cluster(Struct, frozen=True, kw_only=True):
-    """What a one-machine cluster is called and where it listens."""
+    """What a one-machine cluster is called and where it listens.
+
+    `name` is for people (the kubeconfig's context); `label` marks containers, so that two clusters on one Docker
+    daemon never touch each other's.
+    """
 
     name: str
+    label: str
     node: str
     host: str
     ports: Ports

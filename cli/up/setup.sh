@@ -48,7 +48,7 @@ venv)
   [ -x "$2/bin/python" ] || { say "making a virtual environment in $2"; "$python" -m venv "$2"; }
   say "installing the package and its locked libraries"
   "$2/bin/pip" install -q --disable-pip-version-check -r requirements.lock 2> >(grep -v '^WARNING' >&2)
-  "$2/bin/pip" install -q --disable-pip-version-check --no-deps -e . 2> >(grep -v '^WARNING' >&2)
+  "$2/bin/pip" install -q --disable-pip-version-check --no-deps --config-settings editable_mode=compat -e . 2> >(grep -v '^WARNING' >&2)
   env -u PYTHONDONTWRITEBYTECODE "$2/bin/python" -m compileall -q schemas runtime master agents cli
   ;;
 docker)
