@@ -1,0 +1,50 @@
+"""A node must have room for what the pod requests of each resource.
+
+Resources a pod does not ask for are not looked at, so an over-full node still takes a pod that asks for nothing else.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..columns import USAGE, Bools, Rows
+from ..plugin import Filter, everywhere
+from ..podinfo import PodInfo
+from ..requests import PODS
+from ..table import NodeTable
+from ..wakes import NODE_ADDED, NODE_ALLOCATABLE, POD_REMOVED
+
+
+class NodeResourcesFit(Filter):
+    """Requested and free amounts, resource by resource."""
+
+    name = "NodeResourcesFit"
+    words = "Insufficient %s"
+    too_many = "Too many pods"
+    wakes_on = frozenset({NODE_ADDED, NODE_ALLOCATABLE, POD_REMOVED})
+    reads = USAGE
+
+    def fits(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Bools:
+        found: Bools | None = None
+        for resource, number in pod.requests:
+            if number > 0:
+                enough = self._enough(resource, number, nodes, rows)
+                found = enough if found is None else found & enough
+        return everywhere(nodes, rows) if found is None else found
+
+    @staticmethod
+    def _enough(resource: str, number: int, nodes: NodeTable, rows: Rows) -> Bools:
+        index = nodes.resources.get(resource)
+        if index is None:
+            return ~everywhere(nodes, rows)
+        found: Bools = nodes.requested[index][rows] + number <= nodes.allocatable[index][rows]
+        return found
+
+    def reasons(self, pod: PodInfo, nodes: NodeTable, rejected: Bools) -> dict[str, int]:
+        found = {}
+        for resource, number in pod.requests:
+            if number > 0:
+                short = int(np.count_nonzero(rejected & ~self._enough(resource, number, nodes, nodes.rows)))
+                if short:
+                    found[self.too_many if resource == PODS else self.words % resource] = short
+        return found

@@ -1,0 +1,67 @@
+"""A tainted node takes only pods that tolerate its taints; PreferNoSchedule only costs points.
+
+Nodes with the same list of taints share a number, so a pod is compared with each distinct list once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable
+
+import numpy as np
+
+from ..columns import NODE, Bools, Floats, Rows
+from ..nodefacts import Taint
+from ..plugin import BEST, Filter, Score, highest
+from ..podinfo import PodInfo
+from ..table import NodeTable
+from ..wakes import NODE_ADDED, NODE_TAINTS
+
+HARD = frozenset({"NoSchedule", "NoExecute"})
+SOFT = "PreferNoSchedule"
+
+
+def untolerated(pod: PodInfo, taints: tuple[Taint, ...]) -> Taint | None:
+    """The first taint that keeps the pod away, if any."""
+    return next((taint for taint in taints if taint[2] in HARD and not pod.tolerates(taint)), None)
+
+
+class TaintToleration(Filter):
+    """Nodes with an untolerated NoSchedule or NoExecute taint do not fit."""
+
+    name = "TaintToleration"
+    words = "node(s) had untolerated taint {%s: %s}"
+    wakes_on = frozenset({NODE_ADDED, NODE_TAINTS})
+    reads = NODE
+
+    def fits(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Bools:
+        verdict = np.array([untolerated(pod, taints) is None for taints in nodes.taint_sets], dtype=np.bool_)
+        found: Bools = verdict[nodes.taint_set[rows]]
+        return found
+
+    def reasons(self, pod: PodInfo, nodes: NodeTable, rejected: Bools) -> dict[str, int]:
+        found: Counter[str] = Counter()
+        for number, count in zip(*np.unique(nodes.taint_set[nodes.rows][rejected], return_counts=True), strict=True):
+            taint = untolerated(pod, nodes.taint_sets[number])
+            if taint is not None:
+                found[self.words % taint[:2]] += int(count)
+        return dict(found)
+
+
+class TaintPreference(Score):
+    """Fewer untolerated PreferNoSchedule taints are better."""
+
+    name = "TaintToleration"
+
+    def token(self, pod: PodInfo, nodes: NodeTable) -> Hashable:
+        soft = any(taint[2] == SOFT for taints in nodes.taint_sets for taint in taints)
+        return nodes.static_version if soft else None
+
+    def score(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Floats:
+        bad = [float(sum(t[2] == SOFT and not pod.tolerates(t) for t in taints)) for taints in nodes.taint_sets]
+        found: Floats = np.array(bad)[nodes.taint_set[rows]]
+        return found
+
+    def scaled(self, raw: Floats, fits: Bools | None) -> Floats:
+        top = highest(raw, fits)
+        return BEST - raw * (BEST / top) if top else np.full(len(raw), BEST)

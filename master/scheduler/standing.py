@@ -1,0 +1,159 @@
+"""What is already worked out about one pod template: columns of yes/no and of points, kept in step with the table.
+
+Local rules are asked again only about rows that changed since; wide rules only when their token changed. So the second
+copy of a pod costs a few whole-column additions instead of every rule on every node. Nothing here changes an answer: a
+standing made anew from the same table says the same (property-tested).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+
+import numpy as np
+
+from .columns import NODE, Bools, Floats, Rows
+from .plugin import WIDE, Filter, Score
+from .podinfo import PodInfo
+from .profile import Profile
+from .table import NodeTable
+
+_UNKNOWN = object()
+_BYTES_PER_ROW = 64
+"""About what a standing keeps per node."""
+
+
+class WideFilter:
+    """A wide filter's last answer."""
+
+    def __init__(self, rule: Filter) -> None:
+        self.rule = rule
+        self.token: Hashable = _UNKNOWN
+        self.column: Bools | None = None
+
+
+class WideScore:
+    """A wide score's last raw points."""
+
+    def __init__(self, rule: Score, weight: int) -> None:
+        self.rule = rule
+        self.weight = weight
+        self.token: Hashable = _UNKNOWN
+        self.raw: Floats | None = None
+
+
+class Standing:
+    """One template against one table under one profile."""
+
+    def __init__(self, pod: PodInfo, nodes: NodeTable, profile: Profile) -> None:
+        self.pod = pod
+        self.nodes = nodes
+        self.filters = tuple(rule for rule in profile.filters if rule.applies(pod))
+        local = [rule for rule in self.filters if rule.reads != WIDE]
+        self._still = [rule for rule in local if rule.reads == NODE]
+        self._moving = [rule for rule in local if rule.reads != NODE]
+        self._wide = [WideFilter(rule) for rule in self.filters if rule.reads == WIDE]
+        scores = [(rule, weight) for rule, weight in profile.scores if rule.applies(pod)]
+        self.local_scores = [(rule, weight) for rule, weight in scores if rule.reads != WIDE]
+        self.wide_scores = [WideScore(rule, weight) for rule, weight in scores if rule.reads == WIDE]
+        self.refused_at = -1
+        """The table's version when no node fitted; while it stands, none does."""
+        self._position = -1
+        self._still_fits = self._moving_fits = self._local_fits = np.zeros(0, dtype=np.bool_)
+        self._points = np.zeros(0)
+
+    def refresh(self) -> None:
+        """Bring the local columns up to date."""
+        nodes = self.nodes
+        changed = nodes.changes(self._position) if self._position >= 0 else None
+        if changed is None or len(self._points) != nodes.length or len(changed) > 64 + nodes.length // 4:
+            self._still_fits = nodes.alive[nodes.rows] & self._ask(self._still, nodes.rows)
+            self._moving_fits = self._ask(self._moving, nodes.rows)
+            self._local_fits = self._still_fits & self._moving_fits
+            self._points = self._score(nodes.rows)
+        elif changed:
+            self._touch(changed)
+        self._position = nodes.position
+
+    def _touch(self, changed: dict[int, int]) -> None:
+        still = [row for row, aspects in changed.items() if aspects & NODE]
+        if still:
+            rows = np.array(still, dtype=np.intp)
+            self._still_fits[rows] = self.nodes.alive[rows] & self._ask(self._still, rows)
+        rows = np.fromiter(changed, dtype=np.intp, count=len(changed))
+        self._moving_fits[rows] = self._ask(self._moving, rows)
+        self._local_fits[rows] = self._still_fits[rows] & self._moving_fits[rows]
+        self._points[rows] = self._score(rows)
+
+    def _ask(self, rules: list[Filter], rows: Rows) -> Bools:
+        found: Bools | None = None
+        for rule in rules:
+            column = rule.fits(self.pod, self.nodes, rows)
+            found = column if found is None else found & column
+        return np.ones(len(self.nodes.alive[: self.nodes.length][rows]), dtype=np.bool_) if found is None else found
+
+    def _score(self, rows: Rows) -> Floats:
+        points: Floats | None = None
+        for rule, weight in self.local_scores:
+            column = rule.score(self.pod, self.nodes, rows) * weight
+            points = column if points is None else points + column
+        return np.zeros(len(self.nodes.alive[: self.nodes.length][rows])) if points is None else points
+
+    def fits(self) -> Bools:
+        """Where the pod may run. The column may be shared: do not write into it."""
+        found = self._local_fits
+        for wide in self._wide:
+            token = wide.rule.token(self.pod, self.nodes)
+            if token is None:
+                continue
+            if token != wide.token or wide.column is None:
+                wide.column = wide.rule.fits(self.pod, self.nodes, self.nodes.rows)
+                wide.token = token
+            found = found & wide.column
+        return found
+
+    def points(self, fits: Bools | None) -> Floats:
+        """Weighted points of all rows, as seen among those that fit (None: all do). A fresh column."""
+        total = self._points.copy()
+        for wide in self.wide_scores:
+            raw = self.raw(wide)
+            if raw is not None:
+                total += wide.rule.scaled(raw, fits) * wide.weight
+        return total
+
+    def raw(self, wide: WideScore) -> Floats | None:
+        """Raw points of a wide score; None if all nodes are alike to it."""
+        token = wide.rule.token(self.pod, self.nodes)
+        if token is None:
+            return None
+        if token != wide.token or wide.raw is None:
+            wide.raw = wide.rule.score(self.pod, self.nodes, self.nodes.rows)
+            wide.token = token
+        return wide.raw
+
+
+class Memory:
+    """Standings of the templates last decided about, for one table. Bounded by bytes, oldest forgotten first."""
+
+    def __init__(self, nodes: NodeTable, most_bytes: int = 48 * 1024 * 1024) -> None:
+        self._nodes = nodes
+        self._most_bytes = most_bytes
+        self._found: OrderedDict[tuple[PodInfo, Profile], Standing] = OrderedDict()
+
+    def standing(self, pod: PodInfo, profile: Profile) -> Standing:
+        """The template's standing, local columns up to date."""
+        key = (pod, profile)
+        found = self._found.get(key)
+        if found is None:
+            found = self._found[key] = Standing(pod, self._nodes, profile)
+            self._bound()
+        else:
+            self._found.move_to_end(key)
+        found.refresh()
+        return found
+
+    def _bound(self) -> None:
+        most = max(16, self._most_bytes // (_BYTES_PER_ROW * max(64, self._nodes.length)))
+        while len(self._found) > most:
+            (pod, _), _ = self._found.popitem(last=False)
+            self._nodes.tallies.release(pod)
