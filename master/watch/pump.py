@@ -80,21 +80,32 @@ def is_news(subject: str, revision: int, known: Mapping[str, Known]) -> bool:
     return held is None or revision > held.revision
 
 
-def repair(wanted: Mapping[str, int], known: Mapping[str, Known], last: int, now: int) -> list[Fix]:
+class Wanted(Struct, frozen=True):
+    """What the stream should hold as of one revision of the store: subject -> revision that last changed the content.
+    On an object's own subject that revision only grows; on a node's, an old object may come to be needed again."""
+
+    objects: Mapping[str, int]
+    feed: Mapping[str, int]
+
+    def __contains__(self, subject: str) -> bool:
+        return subject in self.objects or subject in self.feed
+
+
+def repair(wanted: Wanted, known: Mapping[str, Known], last: int, now: int) -> list[Fix]:
     """What to send so that the newest message of every subject is what the store holds at revision `now` > `last`.
 
-    `wanted`: subject -> revision that last changed its content. Tombstones take `last + 1`: all up to `last` was sent,
-    so each lost delete happened later, and any re-creation is later still (both are <= `now`). They come first, so a
-    crash half-way never hides one. A put takes its own revision; where the stream holds something newer than that on
-    the subject (a node needs an old object again), it takes `now`.
+    Tombstones take `last + 1`: all up to `last` was sent, so each lost delete happened later, and any re-creation is
+    later still (both are <= `now`). They come first, so a crash half-way never hides one. An object takes its own
+    revision. A node's copy takes `now`: a follower may have seen a newer tombstone there, expired in the stream.
     """
     gone = (Fix(s, last + 1, True) for s, held in known.items() if is_ghost(s, held, wanted))
-    puts = (
+    objects = (
         Fix(s, revision if is_news(s, revision, known) else now, False)
-        for s, revision in wanted.items()
+        for s, revision in wanted.objects.items()
         if is_stale(revision, known.get(s))
     )
-    return sorted((*gone, *puts), key=lambda fix: (not fix.gone, fix.revision, fix.subject))
+    feed = (Fix(s, now, False) for s, revision in wanted.feed.items() if is_stale(revision, known.get(s)))
+    return sorted((*gone, *objects, *feed), key=lambda fix: (not fix.gone, fix.revision, fix.subject))
 
 
 def is_stale(revision: int, held: Known | None) -> bool:
@@ -102,16 +113,16 @@ def is_stale(revision: int, held: Known | None) -> bool:
     return held is None or held.gone or held.revision < revision
 
 
-def has_holes(wanted: Mapping[str, int], known: Mapping[str, Known], last: int) -> bool:
+def has_holes(wanted: Wanted, known: Mapping[str, Known], last: int) -> bool:
     """Whether the stream lacks something it must hold before `last` is replayed. `wanted` as of revision `last - 1`."""
-    for subject, revision in wanted.items():
+    for subject, revision in (*wanted.objects.items(), *wanted.feed.items()):
         held = known.get(subject)
         if is_stale(revision, held) and not (held and held.revision >= last):
             return True
     return any(held.revision < last and is_ghost(s, held, wanted) for s, held in known.items())
 
 
-def is_ghost(subject: str, held: Known, wanted: Mapping[str, int]) -> bool:
+def is_ghost(subject: str, held: Known, wanted: Wanted) -> bool:
     """Whether the stream shows something alive that the store does not have. The tick is no object."""
     return not held.gone and subject not in wanted and subject != subjects.TICK
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from master.store.store import Batch, Change, Entry
 from master.watch import pump
 from master.watch.nodefeed import NodeFeed
-from master.watch.pump import Known, Message
+from master.watch.pump import Known, Message, Wanted
 from schemas.bus import subjects
 
 
@@ -112,11 +112,10 @@ class Stream:
         return {s: Known(m.revision, m.type == "DELETED") for s, m in self.newest.items()}
 
 
-def wanted(entries: Iterable[Entry], feed: NodeFeed) -> dict[str, int]:
-    found = {pump.subject_of(e.key, e.value): e.revision for e in entries}
-    found.update((subjects.feed(id_), revision) for id_, revision in feed.wanted())
-    found.pop("", None)
-    return found
+def wanted(entries: Iterable[Entry], feed: NodeFeed) -> Wanted:
+    objects = {pump.subject_of(e.key, e.value): e.revision for e in entries}
+    objects.pop("", None)
+    return Wanted(objects, {subjects.feed(id_): revision for id_, revision in feed.wanted()})
 
 
 def todo(etcd: Etcd, stream: Stream) -> list[Message]:
