@@ -11,13 +11,17 @@ from .watchcache import WatchCache
 
 
 async def run(cache: WatchCache, bus: Bus) -> None:
-    """Never returns."""
-    async for item in bus.follow(STREAM, cache.filters()):
-        cache.heard = time.monotonic()
-        match item:
-            case Mark.RESET:
-                cache.reset()
-            case Mark.SYNCED:
-                cache.snapshot_sent()
-            case Frame():
-                cache.apply(item)
+    """Never returns. Whatever waits is taken at once, and then watchers are woken once."""
+    async with bus.follower(STREAM, cache.filters(), name="apiserver") as follower:
+        while True:
+            items = await follower.take()
+            cache.heard = time.monotonic()
+            for item in items:
+                match item:
+                    case Mark.RESET:
+                        cache.reset()
+                    case Mark.SYNCED:
+                        cache.snapshot_sent()
+                    case Frame():
+                        cache.apply(item)
+            cache.wake()

@@ -197,6 +197,7 @@ class WatchCache:
         self._snapshot: dict[tuple[str, str, str], tuple[Items, Items]] = {}
         self._filling = True
         self._marked = False
+        self._changed: set[KindCache] = set()
 
     def __getitem__(self, kind: Kind) -> KindCache:
         return self.kinds[(kind.group, kind.version, kind.plural)]
@@ -238,7 +239,7 @@ class WatchCache:
             cache.remove(item)
         else:
             cache.put(item)
-        cache.wake()
+        self._changed.add(cache)
 
     def _tick(self, revision: int) -> None:
         self.certain = revision
@@ -247,8 +248,7 @@ class WatchCache:
                 self._complete()
             return
         self.revision = max(self.revision, revision)
-        for cache in self.kinds.values():
-            cache.wake()
+        self._changed.update(self.kinds.values())
 
     def _complete(self) -> None:
         seen = (item.revision for pair in self._snapshot.values() for side in pair for item in side.values())
@@ -260,10 +260,16 @@ class WatchCache:
                 cache.restart(items, newest)
             else:
                 cache.swap(items, graves, newest)
-            cache.wake()
+            self._changed.add(cache)
         self.revision = newest
         self._snapshot, self._filling = {}, False
         self.synced.set()
+
+    def wake(self) -> None:
+        """After `apply`: let the watchers of what changed look."""
+        for cache in self._changed:
+            cache.wake()
+        self._changed.clear()
 
     def items(self, kind: Kind, namespace: str = "") -> Iterable[Item]:
         """Objects in the order of their keys."""

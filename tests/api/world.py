@@ -67,6 +67,7 @@ class World:
         self.at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
         self.server = Server(store=self.store, cache=self.cache, now=lambda: self.at)
         self._wire: asyncio.Task[None] | None = None
+        self._news = asyncio.Event()
 
     async def __aenter__(self) -> World:
         await bootstrap.run(self.server)
@@ -91,6 +92,7 @@ class World:
     def tick(self, revision: int) -> None:
         """The publisher's tick."""
         self.cache.apply(Frame(subjects.TICK, "BOOKMARK", revision, b"{}", "", 0))
+        self.cache.wake()
 
     async def _follow(self, start: int) -> None:
         async with contextlib.aclosing(self.store.watch("/", start)) as batches:
@@ -98,12 +100,15 @@ class World:
                 for change in batch.changes:
                     if change.key.startswith(keys.REGISTRY):
                         self.cache.apply(frame_of(change))
+                self.cache.wake()
+                self._news.set()
 
     async def seen(self, revision: int | str) -> None:
         """Until the cache has come to that revision."""
         async with asyncio.timeout(5):
             while self.cache.revision < int(revision):
-                await asyncio.sleep(0)
+                self._news.clear()
+                await self._news.wait()
 
     async def ask(self, method: str, path: str, body: Any = None, *, user: User = ADMIN, **headers: str) -> Answer:
         """One request; header names with `_` for `-`."""
@@ -146,29 +151,31 @@ class Watch:
     """Frames of a watch, one at a time."""
 
     def __init__(self, stream: AsyncIterator[bytes]) -> None:
-        self._stream, self._ready = stream, list[Any]()
+        self._frames: asyncio.Queue[Any] = asyncio.Queue()
+        self._reading = asyncio.create_task(self._read(stream), name="watch")
+
+    async def _read(self, stream: AsyncIterator[bytes]) -> None:
+        async for chunk in stream:
+            for line in chunk.splitlines():
+                self._frames.put_nowait(json.loads(line))
+        self._frames.put_nowait(None)
 
     async def next(self, seconds: float = 5.0) -> Any:
         """The next frame. Raises TimeoutError, StopAsyncIteration (the stream ended)."""
         async with asyncio.timeout(seconds):
-            while not self._ready:
-                chunk = await anext(self._stream)
-                self._ready += [json.loads(line) for line in chunk.splitlines()]
-        return self._ready.pop(0)
+            frame = await self._frames.get()
+        if frame is None:
+            raise StopAsyncIteration
+        return frame
 
     async def quiet(self, seconds: float = 0.05) -> bool:
         """True when nothing comes for a while."""
-        waiting = asyncio.ensure_future(self.next(60))
-        done, _ = await asyncio.wait((waiting,), timeout=seconds)
-        if done:
-            self._ready.insert(0, waiting.result())
-        else:
-            waiting.cancel()
-            await asyncio.wait((waiting,))
-        return not done
+        await asyncio.sleep(seconds)
+        return self._frames.empty()
 
     async def close(self) -> None:
-        await self._stream.aclose()  # type: ignore[attr-defined]
+        self._reading.cancel()
+        await asyncio.wait((self._reading,))
 
 
 def pod(name: str = "web", **spec: Any) -> dict[str, Any]:
