@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from . import discovery, health, reviews, version
+from . import discovery, health, openapi, reviews, version
 from .request import Request, Response
 from .server import Server
 
 Special = Callable[[Server, Request], Awaitable[Response]]
 
 EXACT: dict[str, Special] = {"/version": version.run, **dict.fromkeys(reviews.REVIEWS, reviews.run)}
-TREES: dict[str, Special] = {"healthz": health.run, "livez": health.run, "readyz": health.run}
+TREES: dict[str, Special] = {"healthz": health.run, "livez": health.run, "readyz": health.run,
+                            "openapi": openapi.run}
 
 
 def find(request: Request) -> Special | None:

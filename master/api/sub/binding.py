@@ -8,12 +8,13 @@ import msgspec
 
 from schemas.core.binding import Binding
 from schemas.core.podstatus import PodCondition, PodStatus
-from schemas.errors import BadRequest, Cause
+from schemas.errors import BadRequest
 from schemas.meta import conditions
 
 from .. import decode, options
 from ..fail import conflict, invalid
 from ..request import Response
+from ..rules import binding as rule
 from ..server import Call, Server
 from ..verbs import answer, write
 
@@ -22,17 +23,13 @@ async def run(server: Server, call: Call) -> Response:
     """201 and Status Success. Raises Conflict (bound already, or going away), Invalid, NotFound."""
     options.dry_run(call.request)
     binding: Binding = decode.sent_object(call, Binding, api_version="v1", kind="Binding")
-    node, name = binding.target.name, call.route.name
+    name = call.route.name
     if binding.metadata.name and binding.metadata.name != name:
         raise BadRequest(f"the name of the object ({binding.metadata.name}) does not match the name on the URL "
                          f"({name})")
-    if not node:
-        raise invalid(call.kind, name, (Cause(reason="FieldValueRequired", field="target.name",
-                                              message="Required value"),))
-    if binding.target.kind not in {"", "Node"}:
-        raise invalid(call.kind, name, (Cause(
-            reason="FieldValueNotSupported", field="target.kind",
-            message=f'Unsupported value: "{binding.target.kind}": supported values: "Node", "<empty>"'),))
+    causes = rule.validate(binding)
+    if causes:
+        raise invalid(call.kind, name, causes)
 
     def bind(old: Any, _revision: int) -> Any:
         return _bound(server, call, old, binding)

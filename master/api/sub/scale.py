@@ -9,13 +9,14 @@ import msgspec
 
 from schemas import codec
 from schemas.autoscaling.scale import Scale, ScaleSpec, ScaleStatus
-from schemas.errors import BadRequest, Cause
+from schemas.errors import BadRequest
 from schemas.meta.object import ObjectMeta
 from schemas.meta.selector import of
 
 from .. import decode, options
 from ..fail import invalid
 from ..request import Response
+from ..rules import scale as rule
 from ..server import Call, Server
 from ..verbs import answer, write
 from ..verbs.patch import patch_of, patched_document
@@ -68,9 +69,8 @@ def _scaled(call: Call, old: Any, scale: Scale) -> Any:
     route, meta, replicas = call.route, scale.metadata, scale.spec.replicas or 0
     if meta.name and meta.name != route.name:
         raise BadRequest(f"the name of the object ({meta.name}) does not match the name on the URL ({route.name})")
-    if replicas < 0:
-        raise invalid(route.kind, route.name, (Cause(
-            reason="FieldValueInvalid", field="spec.replicas",
-            message=f"Invalid value: {replicas}: must be greater than or equal to 0"),))
+    causes = rule.validate(scale)
+    if causes:
+        raise invalid(route.kind, route.name, causes)
     metadata = msgspec.structs.replace(old.metadata, resource_version=meta.resource_version)
     return msgspec.structs.replace(old, metadata=metadata, spec=msgspec.structs.replace(old.spec, replicas=replicas))
