@@ -34,10 +34,16 @@ _SHARED = {
     "kind": "Which kind of object this is.",
     "metadata": "Name, labels, version and ownership.",
 }
-_OPTIONAL = {("Event", "reportingComponent"), ("Event", "reportingInstance")}
+_OPTIONAL: dict[str, tuple[str, ...]] = {
+    "Event": ("reportingComponent", "reportingInstance"), "DeploymentCondition": ("status", "type"),
+    "ReplicaSetCondition": ("status", "type"), "NodeRuntimeHandler": ("name",),
+}
 """Always written by Go, and yet optional in Kubernetes' documents."""
-_REQUIRED_LISTS = {"PodSpec": ("containers",), "EndpointSlice": ("endpoints",), "Endpoint": ("addresses",),
-                   "NodeSelector": ("nodeSelectorTerms",)}
+_REQUIRED: dict[str, tuple[str, ...]] = {
+    "PodSpec": ("containers",), "Endpoint": ("addresses",), "NodeSelector": ("nodeSelectorTerms",),
+    "DeploymentSpec": ("selector",), "ReplicaSetSpec": ("selector",),
+}
+"""Lists and pointers that are required; the protobuf table cannot tell."""
 
 
 def definitions(kinds: Iterable[Kind], bodies: Iterable[type[Struct]], version: int) -> Json:
@@ -96,8 +102,7 @@ def _struct(type_: type[Struct], version: int) -> Json:
     name, facts = short_name(type_), _facts(definition(type_))
     properties = {field: _property(name, field, shape, facts.get(field), version)
                   for field, shape in members(type_).items()}
-    lists = _REQUIRED_LISTS.get(name, ())
-    required = [field for field in properties if field in lists or _is_required(name, field, facts)]
+    required = [field for field in properties if _is_required(name, field, facts.get(field))]
     schema: Json = {"type": "object", "properties": properties}
     if description := _doc(type_):
         schema["description"] = description
@@ -108,8 +113,10 @@ def _struct(type_: type[Struct], version: int) -> Json:
     return schema
 
 
-def _is_required(name: str, field: str, facts: dict[str, Field]) -> bool:
-    return field in facts and facts[field].mode == "z" and (name, field) not in _OPTIONAL
+def _is_required(name: str, field: str, fact: Field | None) -> bool:
+    if field in _REQUIRED.get(name, ()):
+        return True
+    return fact is not None and fact.mode == "z" and field not in _OPTIONAL.get(name, ())
 
 
 def _property(owner: str, field: str, shape: Shape, fact: Field | None, version: int) -> Json:
