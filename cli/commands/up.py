@@ -17,7 +17,7 @@ def state_option(function: click.decorators.FC) -> click.decorators.FC:
 
 @click.command()
 @state_option
-@click.option("--port", type=int, default=None, envvar="KUBUS_PORT", help="API port; 0 picks a free one. [default: 6443]")
+@click.option("--port", type=int, default=None, envvar="KUBUS_PORT", help="API port; 0: a free one. [default: 6443]")
 @click.option("--detach", "-d", is_flag=True, help="Return once the cluster is ready; it runs on in the background.")
 @click.option("--demo", is_flag=True, help="Deploy three web servers and fetch a page from one.")
 @click.option("--wait", "seconds", type=float, default=90.0, show_default=True, help="Seconds until giving up.")

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.cluster
 @pytest.fixture(scope="module")
 def web(cluster: Cluster, image: str) -> str:
     name = "shown"
-    assert cluster.kubus("create", "deployment", name, "--image", image, "--replicas", "2", "--", "sleep", "100000") == (
-        f"deployment.apps/{name} created\n")
+    said = cluster.kubus("create", "deployment", name, "--image", image, "--replicas", "2", "--", "sleep", "100000")
+    assert said == f"deployment.apps/{name} created\n"
     assert "successfully rolled out" in cluster.kubus("rollout", "status", f"deployment/{name}")
     return name
 
@@ -85,7 +85,8 @@ spec:
     path.write_text(document)
     assert cluster.kubus("apply", "-f", str(path)) == "deployment.apps/turned created\n"
     assert cluster.kubus("apply", "-f", str(path)) == "deployment.apps/turned unchanged\n"
-    path.write_text(document.replace("labels: {a: b}", "labels: {}").replace("spec:\n  sel", "spec:\n  replicas: 2\n  sel"))
+    changed = document.replace("labels: {a: b}", "labels: {}").replace("spec:\n  sel", "spec:\n  replicas: 2\n  sel")
+    path.write_text(changed)
     assert cluster.kubus("apply", "-f", str(path)) == "deployment.apps/turned configured\n"
     now = cluster.get("deployment", "turned")
     assert now["spec"]["replicas"] == 2
