@@ -19,12 +19,16 @@ CONTAINER = "io.kubus.container.name"
 HASH = "io.kubus.spec.hash"
 ATTEMPT = "io.kubus.attempt"
 CRASHES = "io.kubus.crashes"
+JOINED = "io.kubus.sandbox"
 
 SANDBOX, APP, NETWORK, IMAGE = "sandbox", "container", "network", "image"
 
 
 class Identity(Struct, frozen=True):
-    """Who a container is. `attempt` counts restarts; `crashes` counts quick deaths in a row (for the back-off)."""
+    """Who a container is. `attempt` counts restarts; `crashes` counts quick deaths in a row (for the back-off).
+
+    `joined` is the id of the sandbox an app container was made for.
+    """
 
     role: str
     namespace: str
@@ -34,6 +38,7 @@ class Identity(Struct, frozen=True):
     spec_hash: str = ""
     attempt: int = 0
     crashes: int = 0
+    joined: str = ""
 
 
 class Owner(Struct, frozen=True):
@@ -58,6 +63,7 @@ def write(owner: Owner, who: Identity) -> dict[str, str]:
         HASH: who.spec_hash,
         ATTEMPT: str(who.attempt),
         CRASHES: str(who.crashes),
+        JOINED: who.joined,
     }
 
 
@@ -74,6 +80,7 @@ def read(labels: Mapping[str, str]) -> Identity | None:
         spec_hash=labels.get(HASH, ""),
         attempt=_number(labels.get(ATTEMPT, "")),
         crashes=_number(labels.get(CRASHES, "")),
+        joined=labels.get(JOINED, ""),
     )
 
 

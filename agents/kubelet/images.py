@@ -1,0 +1,81 @@
+"""Local images: which are here, fetching those that are not, and the pause image.
+
+Presence is remembered, because a start must not pay for asking; an engine that says "no such image" corrects the
+memory (`forget`). Reads and writes the engine's image store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from ..containers import pause
+from ..containers.containers import Auth, Containers, Image, PullFailed
+
+
+class Images:
+    """See the module."""
+
+    def __init__(self, engine: Containers) -> None:
+        self._engine = engine
+        self._here: dict[str, Image] = {}
+        self._pulls: dict[str, asyncio.Task[None]] = {}
+
+    async def local(self, names: Iterable[str]) -> frozenset[str]:
+        """Those of the names that are here. Raises EngineDown."""
+        found = set()
+        for name in names:
+            if name in self._here or await self._look(name):
+                found.add(name)
+        return frozenset(found)
+
+    async def _look(self, name: str) -> bool:
+        image = await self._engine.image(name)
+        if image is not None:
+            self._here[name] = image
+        return image is not None
+
+    def get(self, name: str) -> Image | None:
+        """What is remembered of a local image."""
+        return self._here.get(name)
+
+    def forget(self, name: str) -> None:
+        """The engine no longer has it."""
+        self._here.pop(name, None)
+
+    async def pull(self, name: str, auths: tuple[Auth, ...]) -> None:
+        """Fetch, once for all pods that want it now. Raises PullFailed, EngineDown."""
+        task = self._pulls.get(name)
+        if task is None:
+            task = self._pulls[name] = asyncio.create_task(self._fetch(name, auths), name=f"pull {name}")
+            task.add_done_callback(lambda _: self._pulls.pop(name, None))
+        await asyncio.shield(task)
+
+    async def _fetch(self, name: str, auths: tuple[Auth, ...]) -> None:
+        refused: PullFailed | None = None
+        for auth in (*auths, None):
+            try:
+                await self._engine.pull(name, auth)
+            except PullFailed as error:
+                refused = refused or error
+                continue
+            self.forget(name)
+            await self._look(name)
+            return
+        if refused is not None:
+            raise refused
+
+    async def ensure_pause(self) -> None:
+        """Make the pause image unless this very program is there. Raises EngineDown, UnknownMachine."""
+        tar = pause.image_tar((await self._engine.engine()).architecture)
+        digest = pause.digest(tar)
+        image = await self._engine.image(pause.IMAGE)
+        if image is None or image.labels.get(pause.DIGEST) != digest:
+            await self._engine.load(pause.IMAGE, tar, {pause.DIGEST: digest}, pause.PATH)
+
+
+def id_of(name: str, image: Image | None, raw: str) -> str:
+    """`imageID` as Kubernetes shows it: a digest that can be pulled if there is one, else the local id."""
+    if image is not None and image.id == raw and image.digests:
+        return f"docker-pullable://{image.digests[0]}"
+    return f"docker://{raw}" if raw else ""

@@ -1,0 +1,86 @@
+"""What the machine is, read from the kernel's files: memory, addresses, ids, and what it will not let us do.
+
+Reads /proc, /etc/machine-id and one unconnected UDP socket. Writes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from pathlib import Path
+
+LEAST_SCORE = -1000
+_SYS_RESOURCE = 24
+"""Bit of CAP_SYS_RESOURCE (capabilities(7)): without it nobody may lower an oom_score_adj (proc(5))."""
+
+
+def least_oom_score(status: Path = Path("/proc/self/status")) -> int:
+    """The lowest out-of-memory score a container can get on this machine."""
+    for line in status.read_text().splitlines():
+        if line.startswith("CapBnd:"):
+            return LEAST_SCORE if int(line.split()[1], 16) >> _SYS_RESOURCE & 1 else 0
+    return LEAST_SCORE
+
+
+def address(towards: str = "192.0.2.1") -> str:
+    """Our address on the way to `towards` (nothing is sent); loopback when there is no way."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((towards, 9))
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
+def free_memory(meminfo: Path = Path("/proc/meminfo")) -> int:
+    """Bytes that can be had without swapping."""
+    for line in meminfo.read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def disk(path: Path) -> tuple[int, int]:
+    """(all, free) bytes of the file system that holds the nearest existing parent of `path`."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    usage = shutil.disk_usage(path)
+    return usage.total, usage.free
+
+
+def process_limit() -> int:
+    """How many processes the kernel will number."""
+    return _number(Path("/proc/sys/kernel/pid_max"), 32768)
+
+
+def processes() -> int:
+    """How many run now."""
+    return sum(1 for entry in os.scandir("/proc") if entry.name.isdecimal())
+
+
+def machine_id() -> str:
+    """systemd's id of this installation, "" if there is none."""
+    return _text(Path("/etc/machine-id"))
+
+
+def boot_id() -> str:
+    """Changes with every boot."""
+    return _text(Path("/proc/sys/kernel/random/boot_id"))
+
+
+def system_uuid() -> str:
+    """The firmware's id of the machine, "" if it may not be read."""
+    return _text(Path("/sys/class/dmi/id/product_uuid"))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _number(path: Path, otherwise: int) -> int:
+    text = _text(path)
+    return int(text) if text.isdecimal() else otherwise

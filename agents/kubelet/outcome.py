@@ -1,0 +1,88 @@
+"""Has the pod come to its end? Pure; shared by the plan and the status, so that the two never disagree."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from schemas.core.container import Container
+from schemas.core.pod import Pod
+from schemas.core.podstatus import ContainerStatus, PodStatus
+
+from .model import Memory, Observed
+from .restart import policy_of, wants_restart
+
+LOST_CODE = 137
+
+
+def known_status(pod: Pod, memory: Memory) -> PodStatus:
+    """What was last said about the pod: by us, else what the API remembers."""
+    return memory.reported or pod.status or PodStatus()
+
+
+def reported(pod: Pod, memory: Memory, name: str) -> ContainerStatus | None:
+    """What was last said about one container."""
+    said = known_status(pod, memory)
+    every = (*said.init_container_statuses, *said.container_statuses, *said.ephemeral_container_statuses)
+    return next((c for c in every if c.name == name), None)
+
+
+def is_lost(pod: Pod, observed: Observed, memory: Memory, name: str) -> bool:
+    """It once existed and is gone without a trace (removed by hand, or the engine's disk was wiped)."""
+    if observed.newest(name) is not None:
+        return False
+    said = reported(pod, memory, name)
+    return said is not None and bool(said.container_id)
+
+
+def is_settled(pod: Pod, container: Container, observed: Observed, memory: Memory) -> bool:
+    """It is over and will not be run again."""
+    policy = policy_of(pod.spec, container)
+    seen = observed.newest(container.name)
+    if seen is None:
+        return is_lost(pod, observed, memory, container.name) and not wants_restart(policy, LOST_CODE)
+    return seen.is_over and not wants_restart(policy, exit_code(seen.exit_code, failed=seen.failed_to_start))
+
+
+def exit_code(code: int, *, failed: bool) -> int:
+    """A process that could not be started counts as failed even if the engine gives no code."""
+    return code or 128 if failed else code
+
+
+def init_failed(pod: Pod, observed: Observed, memory: Memory) -> bool:
+    """An init container failed for good: the app containers never run."""
+    for container in pod.spec.init_containers:
+        seen = observed.newest(container.name)
+        if not is_settled(pod, container, observed, memory):
+            continue
+        if seen is None or exit_code(seen.exit_code, failed=seen.failed_to_start) != 0:
+            return True
+    return False
+
+
+def past_deadline(pod: Pod, memory: Memory, now: float) -> bool:
+    """Longer active than `activeDeadlineSeconds` allows."""
+    end = deadline(pod, memory)
+    return end is not None and now >= end
+
+
+def deadline(pod: Pod, memory: Memory) -> float | None:
+    """When the pod must end (Unix seconds), if it says so."""
+    allowed = pod.spec.active_deadline_seconds
+    if allowed is None:
+        return None
+    return began(pod, memory) + allowed
+
+
+def began(pod: Pod, memory: Memory) -> float:
+    """When this kubelet took the pod up (Unix seconds)."""
+    said: datetime | None = known_status(pod, memory).start_time
+    return said.timestamp() if said else memory.first_seen
+
+
+def is_terminal(pod: Pod, observed: Observed, memory: Memory, now: float) -> bool:
+    """Succeeded or Failed: nothing of it is ever started again."""
+    if known_status(pod, memory).phase in ("Succeeded", "Failed") or past_deadline(pod, memory, now):
+        return True
+    if init_failed(pod, observed, memory):
+        return True
+    return all(is_settled(pod, c, observed, memory) for c in pod.spec.containers)

@@ -1,0 +1,98 @@
+"""How memory changes: an action begins, an action ends, the world moved on. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from .model import Action, Clean, CreateBox, Failure, Health, Hook, Kill, Memory, Observed, PrepareVolumes, Pull, Stop
+from .stopping import KILL_AGAIN_AFTER
+
+V = TypeVar("V")
+
+
+def begin(memory: Memory, action: Action, now: float) -> Memory:
+    """The action is about to run."""
+    memory = replace(memory, in_flight=memory.in_flight | {action.key})
+    match action:
+        case Hook(id=id_, seconds=seconds):
+            return replace(memory, stopping={**memory.stopping, id_: now + seconds})
+        case Stop(id=id_, grace=grace):
+            return replace(memory, stopping={**memory.stopping, id_: now + grace}, asked=memory.asked | {id_})
+        case Kill(id=id_):
+            return replace(memory, stopping={**memory.stopping, id_: now + KILL_AGAIN_AFTER})
+        case _:
+            return memory
+
+
+def end(memory: Memory, action: Action, failure: Failure | None) -> Memory:
+    """The action is through. `failure.count` is set here: how often in a row."""
+    memory = replace(memory, in_flight=memory.in_flight - {action.key})
+    if failure is not None:
+        return _failed(memory, action, failure)
+    if not isinstance(action, CreateBox):  # a sandbox is well only once it has started
+        memory = replace(memory, failures=_without(memory.failures, {action.fails}))
+    match action:
+        case PrepareVolumes(version=version):
+            return replace(memory, mounted=version)
+        case Clean():
+            return replace(memory, cleaned=True, mounted=None)
+        case Pull(name=name, attempt=attempt):
+            return replace(memory, pulled=memory.pulled | {f"{name}/{attempt}"})
+        case _:
+            return memory
+
+
+def _failed(memory: Memory, action: Action, failure: Failure) -> Memory:
+    before = memory.failures.get(action.fails)
+    counted = replace(failure, count=before.count + 1 if before else 1)
+    memory = replace(memory, failures={**memory.failures, action.fails: counted})
+    if isinstance(action, Stop):  # never delivered: ask again
+        return replace(memory, asked=memory.asked - {action.id}, stopping=_without(memory.stopping, {action.id}))
+    return memory
+
+
+def retryable(memory: Memory, action: Action) -> Memory:
+    """The engine did not answer: as if never tried."""
+    memory = replace(memory, in_flight=memory.in_flight - {action.key})
+    if isinstance(action, Stop):
+        return replace(memory, asked=memory.asked - {action.id}, stopping=_without(memory.stopping, {action.id}))
+    return memory
+
+
+def supplied(memory: Memory, version: str) -> Memory:
+    """Config maps or secrets changed: what failed for want of them may be tried at once."""
+    if version == memory.supplies:
+        return memory
+    kept = {k: f for k, f in memory.failures.items() if not (k == "volumes" or k.startswith("create "))}
+    return replace(memory, supplies=version, failures=kept)
+
+
+def hurried(memory: Memory, grace: float, now: float) -> Memory:
+    """The deletion's grace was shortened: no running deadline may be later than that from now."""
+    return replace(memory, stopping={id_: min(due, now + grace) for id_, due in memory.stopping.items()})
+
+
+def probed(memory: Memory, id_: str, health: Health) -> Memory:
+    """A probe's verdict changed."""
+    return replace(memory, health={**memory.health, id_: health})
+
+
+def forgotten(memory: Memory, observed: Observed) -> Memory:
+    """Without what is said of containers that are gone, so that memory does not grow with restarts."""
+    ids = {c.id for c in observed.containers}
+    running = {c.id for c in observed.containers if c.state == "running"}
+    if memory.stopping.keys() <= ids and memory.asked <= ids and memory.health.keys() <= running:
+        return memory
+    return replace(
+        memory,
+        stopping={k: v for k, v in memory.stopping.items() if k in ids},
+        asked=memory.asked & ids,
+        health={k: v for k, v in memory.health.items() if k in running},
+    )
+
+
+def _without(items: Mapping[str, V], keys: set[str]) -> Mapping[str, V]:
+    return {k: v for k, v in items.items() if k not in keys}

@@ -1,0 +1,122 @@
+"""The workers of all pods of this node: one per uid, started when a pod is wanted, ended by itself when it is gone.
+
+A pod that was deleted and made again under its name is another uid, hence another worker: the old one tears down while
+the new one builds up. Containers whose pod nobody wants (it was deleted while this agent was away) get a worker for a
+pod that is known from labels only and counts as deleted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from msgspec.structs import replace
+
+from runtime.supervise import keep
+from schemas.core.container import Container
+from schemas.core.pod import Pod
+from schemas.core.podspec import PodSpec
+from schemas.meta.object import ObjectMeta
+
+from ..containers import labels
+from .stopping import grace_of
+from .supplies import Supplies
+from .worker import Inbox, Parts, Worker
+
+log = logging.getLogger(__name__)
+
+
+class Workers:
+    """See the module. `ended(uid)` is called when a pod is gone from this machine."""
+
+    def __init__(self, parts: Parts, ended: Callable[[str], None] = lambda _: None) -> None:
+        self._parts, self._ended = parts, ended
+        self._inboxes: dict[str, Inbox] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._finished: set[str] = set()
+        self._orphans: set[str] = set()
+
+    def desired(self, pod: Pod, held: Supplies, request: str = "") -> None:
+        """The pod as it is wanted now."""
+        uid = pod.metadata.uid
+        if uid in self._finished:
+            return
+        inbox = self._inboxes.get(uid)
+        if inbox is None:
+            self._start(Inbox(pod, held, request))
+        else:
+            inbox.put(pod, held, request)
+
+    def _start(self, inbox: Inbox) -> None:
+        meta = inbox.pod.metadata
+        self._inboxes[meta.uid] = inbox
+        name = f"pod {meta.namespace}/{meta.name}"
+        task = asyncio.create_task(keep(name, Worker(inbox, self._parts).run), name=name)
+        self._tasks[meta.uid] = task
+        task.add_done_callback(lambda _: self._end(meta.uid))
+
+    def _end(self, uid: str) -> None:
+        self._tasks.pop(uid, None)
+        self._inboxes.pop(uid, None)
+        if uid in self._orphans:
+            self._orphans.discard(uid)
+        else:
+            self._finished.add(uid)  # still in the feed until the API has heard of it
+        self._ended(uid)
+
+    def vanished(self, uid: str) -> None:
+        """The API has no such pod any more: tear down what is left, with the grace it had."""
+        inbox = self._inboxes.get(uid)
+        if inbox is not None and inbox.pod.metadata.deletion_timestamp is None:
+            inbox.put(_deleted(inbox.pod, self._parts.now()), inbox.supplies)
+        self._finished.discard(uid)
+
+    def orphan(self, uid: str) -> None:
+        """Containers of a pod that nobody wants."""
+        if uid in self._inboxes:
+            return
+        stub = _from_labels(uid, [c.labels for c in self._parts.sight.about(uid)])
+        if stub is not None:
+            log.info("removing what is left of a pod that is gone", extra={"pod": stub.metadata.name, "uid": uid})
+            self._orphans.add(uid)
+            self._start(Inbox(_deleted(stub, self._parts.now()), Supplies()))
+
+    def known(self) -> frozenset[str]:
+        """Uids with a worker."""
+        return frozenset(self._inboxes)
+
+    def wake(self, uid: str) -> None:
+        """Something of the pod changed in the engine."""
+        inbox = self._inboxes.get(uid)
+        if inbox is not None:
+            inbox.woken.set()
+
+    def wake_all(self) -> None:
+        """The engine is back."""
+        for inbox in self._inboxes.values():
+            inbox.woken.set()
+
+    async def close(self) -> None:
+        """End all workers; what they run keeps running."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _deleted(pod: Pod, now: float) -> Pod:
+    at = datetime.fromtimestamp(int(now), UTC)
+    meta = replace(pod.metadata, deletion_timestamp=at, deletion_grace_period_seconds=int(grace_of(pod)))
+    return replace(pod, metadata=meta)
+
+
+def _from_labels(uid: str, found: list[Mapping[str, str]]) -> Pod | None:
+    """As much of the pod as its containers' labels tell."""
+    known = [who for who in map(labels.read, found) if who is not None]
+    if not known:
+        return None
+    names = sorted({who.container for who in known if who.container})
+    meta = ObjectMeta(name=known[0].pod, namespace=known[0].namespace, uid=uid)
+    return Pod(metadata=meta, spec=PodSpec(containers=tuple(Container(name=name) for name in names)))
