@@ -8,6 +8,7 @@ from ..core.pod import PodTemplateSpec
 from ..kind import Kind
 from ..meta.labelselector import LabelSelector
 from ..meta.object import Resource, Time, Wire
+from .workloadcolumns import DEPLOYMENT_COLUMNS
 
 
 class RollingUpdateDeployment(Wire, frozen=True, kw_only=True):
@@ -72,4 +73,5 @@ class Deployment(Resource, frozen=True, kw_only=True):
 DEPLOYMENT = Kind(
     type=Deployment, kind="Deployment", plural="deployments", singular="deployment", group="apps", short=("deploy",),
     categories=("all",), subresources=("scale", "status"),
+    columns=DEPLOYMENT_COLUMNS,
 )

@@ -8,6 +8,7 @@ from ..core.pod import PodTemplateSpec
 from ..kind import Kind
 from ..meta.labelselector import LabelSelector
 from ..meta.object import Resource, Time, Wire
+from .workloadcolumns import REPLICASET_COLUMNS
 
 
 class ReplicaSetSpec(Wire, frozen=True, kw_only=True):
@@ -52,4 +53,5 @@ REPLICASET = Kind(
     type=ReplicaSet, kind="ReplicaSet", plural="replicasets", singular="replicaset", group="apps", short=("rs",),
     categories=("all",), subresources=("scale", "status"),
     selectable={"status.replicas": lambda rs: str((rs.status.replicas if rs.status else 0) or 0)},
+    columns=REPLICASET_COLUMNS,
 )

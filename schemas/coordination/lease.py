@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from msgspec import field
 
-from ..kind import Kind
+from ..kind import Column, Kind
 from ..meta.object import Resource, Wire
+from ..table import AGE, NAME
 
 
 class LeaseSpec(Wire, frozen=True, kw_only=True):
@@ -26,4 +27,9 @@ class Lease(Resource, frozen=True, kw_only=True):
     spec: LeaseSpec = field(default_factory=LeaseSpec)
 
 
-LEASE = Kind(type=Lease, kind="Lease", plural="leases", singular="lease", group="coordination.k8s.io")
+LEASE = Kind(
+    type=Lease, kind="Lease", plural="leases", singular="lease", group="coordination.k8s.io",
+    columns=(
+        NAME, Column("Holder", lambda obj, now: obj.spec.holder_identity, description="Who has it."), AGE,
+    ),
+)

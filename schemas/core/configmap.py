@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ..kind import Kind
+from ..kind import Column, Kind
 from ..meta.object import Resource
+from ..table import AGE, NAME
 
 
 class ConfigMap(Resource, frozen=True, kw_only=True):
@@ -14,4 +15,11 @@ class ConfigMap(Resource, frozen=True, kw_only=True):
     immutable: bool | None = None
 
 
-CONFIGMAP = Kind(type=ConfigMap, kind="ConfigMap", plural="configmaps", singular="configmap", short=("cm",))
+CONFIGMAP = Kind(
+    type=ConfigMap, kind="ConfigMap", plural="configmaps", singular="configmap", short=("cm",),
+    columns=(
+        NAME,
+        Column("Data", lambda obj, now: len(obj.data) + len(obj.binary_data), "integer", description="Number of keys."),
+        AGE,
+    ),
+)

@@ -9,6 +9,7 @@ from msgspec import field
 
 from ..kind import Kind
 from ..meta.object import Resource, Time, Wire
+from . import eventcolumns
 from .reference import ObjectReference
 
 
@@ -60,4 +61,5 @@ EVENT = Kind(
         "source": lambda event: (event.source.component if event.source else "") or event.reporting_component,
         "type": lambda event: event.type,
     },
+    columns=eventcolumns.COLUMNS,
 )

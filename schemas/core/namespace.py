@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from msgspec import field
 
-from ..kind import Kind
+from ..kind import Column, Kind
 from ..meta.object import Resource, Time, Wire
+from ..table import AGE, NAME
 
 
 class NamespaceSpec(Wire, frozen=True, kw_only=True):
@@ -42,4 +43,9 @@ NAMESPACE = Kind(
     type=Namespace, kind="Namespace", plural="namespaces", singular="namespace", short=("ns",), namespaced=False,
     subresources=("finalize", "status"),
     selectable={"status.phase": lambda namespace: namespace.status.phase if namespace.status else ""},
+    columns=(
+        NAME,
+        Column("Status", lambda obj, now: obj.status.phase if obj.status else "", description="Active, Terminating."),
+        AGE,
+    ),
 )

@@ -6,6 +6,7 @@ from msgspec import field
 
 from ..kind import Kind
 from ..meta.object import Resource, Time, Wire
+from . import nodecolumns
 from .nodestatus import NodeConfigSource, NodeStatus
 
 
@@ -48,4 +49,5 @@ NODE = Kind(
     type=Node, kind="Node", plural="nodes", singular="node", short=("no",), namespaced=False,
     subresources=("status",),
     selectable={"spec.unschedulable": lambda node: "true" if node.spec.unschedulable else "false"},
+    columns=nodecolumns.COLUMNS,
 )

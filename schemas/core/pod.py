@@ -6,6 +6,7 @@ from msgspec import field
 
 from ..kind import Kind
 from ..meta.object import ObjectMeta, Resource, Wire
+from . import podcolumns
 from .podspec import PodSpec
 from .podstatus import PodStatus
 
@@ -38,4 +39,5 @@ POD = Kind(
         "status.podIPs": lambda pod: ",".join(ip.ip for ip in pod.status.pod_ips) if pod.status else "",
         "status.nominatedNodeName": lambda pod: pod.status.nominated_node_name if pod.status else "",
     },
+    columns=podcolumns.COLUMNS,
 )

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from ..kind import Kind
+from ..kind import Column, Kind
 from ..meta.object import Resource
+from ..table import AGE, NAME
 
 
 class Secret(Resource, frozen=True, kw_only=True):
@@ -21,4 +22,8 @@ class Secret(Resource, frozen=True, kw_only=True):
 SECRET = Kind(
     type=Secret, kind="Secret", plural="secrets", singular="secret",
     selectable={"type": lambda secret: secret.type},
+    columns=(
+        NAME, Column("Type", lambda obj, now: obj.type, description="What its keys mean."),
+        Column("Data", lambda obj, now: len(obj.data), "integer", description="Number of keys."), AGE,
+    ),
 )

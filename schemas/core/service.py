@@ -7,6 +7,7 @@ from msgspec import field
 from ..kind import Kind
 from ..meta.conditions import Condition
 from ..meta.object import Resource, Wire
+from . import servicecolumns
 
 
 class ServicePort(Wire, frozen=True, kw_only=True):
@@ -101,4 +102,5 @@ SERVICE = Kind(
         "spec.clusterIP": lambda service: service.spec.cluster_ip,
         "spec.type": lambda service: service.spec.type,
     },
+    columns=servicecolumns.COLUMNS,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..kind import Kind
 from ..meta.object import Resource
+from ..table import AGE, NAME
 from .reference import LocalObjectReference, ObjectReference
 
 
@@ -17,4 +18,5 @@ class ServiceAccount(Resource, frozen=True, kw_only=True):
 
 SERVICEACCOUNT = Kind(
     type=ServiceAccount, kind="ServiceAccount", plural="serviceaccounts", singular="serviceaccount", short=("sa",),
+    columns=(NAME, AGE),
 )

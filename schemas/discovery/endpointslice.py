@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from ..core.reference import ObjectReference
-from ..kind import Kind
+from ..kind import Column, Kind
 from ..meta.object import Resource, Wire
+from ..table import AGE, NAME, UNSET
 
 
 class EndpointConditions(Wire, frozen=True, kw_only=True):
@@ -64,7 +67,30 @@ class EndpointSlice(Resource, frozen=True, kw_only=True):
     address_type: str = ""
 
 
+_SHOWN = 3
+
+
+def _few(found: list[str]) -> str:
+    more = f" + {len(found) - _SHOWN} more..." if len(found) > _SHOWN else ""
+    return ",".join(found[:_SHOWN]) + more if found else UNSET
+
+
+def _ports(obj: EndpointSlice, now: datetime) -> str:
+    return _few([str(port.port) if port.port is not None else "*" for port in obj.ports])
+
+
+def _addresses(obj: EndpointSlice, now: datetime) -> str:
+    return _few([address for endpoint in obj.endpoints for address in endpoint.addresses])
+
+
 ENDPOINTSLICE = Kind(
     type=EndpointSlice, kind="EndpointSlice", plural="endpointslices", singular="endpointslice",
     group="discovery.k8s.io",
+    columns=(
+        NAME,
+        Column("AddressType", lambda obj, now: obj.address_type, description="IPv4, IPv6 or FQDN."),
+        Column("Ports", _ports, description="Ports of every endpoint."),
+        Column("Endpoints", _addresses, description="The first addresses."),
+        AGE,
+    ),
 )
