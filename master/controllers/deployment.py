@@ -121,7 +121,8 @@ def _create(d: Deployment, rs: ReplicaSet | None) -> list[Action]:
         return []
     name, n = rs.metadata.name, size(rs)
     told = Told(about=d, reason="ScalingReplicaSet" if n else "", words=f"Scaled up replica set {name} from 0 to {n}",
-                failed_reason="ReplicaSetCreateError", failed_words=f'Failed to create new replica set "{name}": {{error}}')
+                failed_reason="ReplicaSetCreateError",
+                failed_words=f'Failed to create new replica set "{name}": {{error}}')
     return [Create(rs, told)]
 
 

@@ -122,7 +122,7 @@ def _share(d: Deployment, active: Sequence[ReplicaSet]) -> Sizes:
     """
     allowed = wanted(d) + max_surge(d) if wanted(d) > 0 else 0
     change = allowed - sum(map(size, active))
-    if change == 0:
+    if change == 0 or not active:
         return {rs.metadata.name: size(rs) for rs in active}
     by_age = sorted(active, key=age, reverse=change > 0)
     ordered = sorted(by_age, key=size, reverse=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Awaitable
 from datetime import datetime
 from typing import Any
 
@@ -13,10 +13,10 @@ from schemas.errors import ApiError
 from .toy import Toy, View
 
 
-def now_of(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """The result of a coroutine that never really waits."""
+def now_of(answer: Awaitable[Any]) -> Any:
+    """The result of an awaitable that never really waits."""
     try:
-        coroutine.send(None)
+        answer.__await__().__next__()
     except StopIteration as done:
         return done.value
     raise AssertionError("it waited")

@@ -71,8 +71,8 @@ class Cluster:
             if p.metadata.deletion_timestamp:
                 self.toy.delete(p, grace=0)
             elif not p.spec.node_name:
-                p = self.toy.update(replace(p, spec=replace(p.spec, node_name="n1")))
-                self.toy.update(replace(p, status=PodStatus(phase="Running")), "status")
+                placed = self.toy.update(replace(p, spec=replace(p.spec, node_name="n1")))
+                self.toy.update(replace(placed, status=PodStatus(phase="Running")), "status")
         for p in self.toy.all(POD):
             works = self.works and p.spec.containers[0].image != "broken"
             if works and p.spec.node_name and not p.metadata.deletion_timestamp and not p.status.conditions:

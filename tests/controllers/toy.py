@@ -70,7 +70,7 @@ class Toy:
         self.created.append(made)
         return made
 
-    def update(self, obj: Resource, subresource: str = "") -> Any:
+    def update(self, obj: Any, subresource: str = "") -> Any:
         kind = BY_TYPE[type(obj)]
         old = self.get(kind, obj.metadata.namespace, obj.metadata.name)
         self._check(old, obj.metadata.uid, obj.metadata.resource_version)
@@ -118,9 +118,9 @@ class Toy:
         """Store a changed object; an object that waits only for finalizers goes with the last of them."""
         if new == old:
             return old
-        if new.metadata.deletion_timestamp and not new.metadata.finalizers and kind.plural not in GRACEFUL:
-            if kind.plural != "namespaces" or not new.spec.finalizers:
-                return self._remove(kind, old)
+        free = new.metadata.deletion_timestamp and not new.metadata.finalizers and kind.plural not in GRACEFUL
+        if free and (kind.plural != "namespaces" or not new.spec.finalizers):
+            return self._remove(kind, old)
         if getattr(new, "spec", None) != getattr(old, "spec", None):
             new = replace(new, metadata=replace(new.metadata, generation=(old.metadata.generation or 0) + 1))
         return self._put(kind, new, old)

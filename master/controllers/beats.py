@@ -1,0 +1,120 @@
+"""Hears the nodes' heartbeats and looks at them twice a second. Decides nothing: `node_health.look` does.
+
+reads   beat.node.* on the bus (JSON {"node", "ready", …}), Lease objects in kube-node-lease, Node names
+writes  nothing; pokes the node controller's key when the verdict on a node changes
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from schemas.coordination.lease import LEASE, Lease
+from schemas.core.node import NODE, Node
+
+from .node_health import Sight, Signs, State, Timing, Vital, look
+from .runner import Informers
+
+SUBJECT = "beat.node.*"
+LEASES = "kube-node-lease"
+
+
+class Beat(msgspec.Struct, frozen=True):
+    """One heartbeat; further fields are not ours."""
+
+    node: str
+    ready: bool = True
+
+
+class Ears(Protocol):
+    """The part of runtime.bus.Bus that is used here."""
+
+    @property
+    def connected(self) -> bool: ...
+    async def subscribe(self, subject: str, handler: Callable[[Any], Awaitable[None]]) -> Any: ...
+
+
+class Monitor:
+    """What was heard, and the verdicts. `poke(node)` is called when a node is worth a look."""
+
+    def __init__(self, informers: Informers, *, connected: Callable[[], bool], monotonic: Callable[[], float],
+                 timing: Timing | None = None) -> None:
+        self._informers = informers
+        self._connected = connected
+        self._monotonic = monotonic
+        self.timing = timing or Timing()
+        self.poke: Callable[[str], None] = lambda node: None
+        self._beats: dict[str, float] = {}
+        self._ready: dict[str, bool] = {}
+        self._leases: dict[str, tuple[float, float]] = {}
+        self._sight: Sight | None = None
+        self._verdicts: dict[str, Vital] = {}
+        self._told: dict[str, tuple[State, bool, bool, bool]] = {}
+        self._decoder = msgspec.json.Decoder(Beat)
+        informers[LEASE].on_change(self._lease_changed)
+
+    async def heard(self, message: Any) -> None:
+        """A message on beat.node.*; one that cannot be read is no sign of life."""
+        try:
+            beat = self._decoder.decode(message.data)
+        except msgspec.MsgspecError:
+            return
+        self._beats[beat.node] = self._monotonic()
+        self._ready[beat.node] = beat.ready
+
+    def _lease_changed(self, key: str, old: Lease | None, new: Lease | None) -> None:
+        namespace, _, name = key.partition("/")
+        if namespace != LEASES:
+            return
+        if new is None:
+            self._leases.pop(name, None)
+        elif old is None or old.spec.renew_time != new.spec.renew_time:
+            self._leases[name] = (self._monotonic(), float(new.spec.lease_duration_seconds or 40))
+
+    def restart(self) -> None:
+        """We begin to lead: what was seen before does not count."""
+        self._sight = None
+        self._told.clear()
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            self.tick()
+            await asyncio.sleep(self.timing.tick)
+
+    def tick(self) -> None:
+        """Look once at all nodes and poke those on whom the verdict changed."""
+        nodes: dict[str, Node] = {node.metadata.name: node for node in self._informers[NODE].list()}
+        for gone in self._beats.keys() - nodes.keys():
+            del self._beats[gone]
+        signs = {name: self._signs(name, node) for name, node in nodes.items()}
+        self._sight, self._verdicts = look(self._sight, self._monotonic(), hearing=self._connected(), nodes=signs,
+                                           timing=self.timing)
+        before, self._told = self._told, {}
+        for name in nodes:
+            vital, ready, disrupted, evict, _ = self.sense(name)
+            self._told[name] = (vital.state, ready, disrupted, evict)
+            if before.get(name) != self._told[name]:
+                self.poke(name)
+
+    def _signs(self, name: str, node: Node) -> Signs:
+        seen, seconds = self._leases.get(name, (None, 40.0))
+        beat = self._beats.get(name)
+        return Signs(beat=beat, lease=seen, lease_seconds=seconds, beats=beat is not None or is_ours(node))
+
+    def sense(self, node: str) -> tuple[Vital, bool, bool, bool, float]:
+        """(vital, ready by its last beat, disrupted, silent for long enough to drive pods off, seconds watched)."""
+        vital = self._verdicts.get(node, Vital(State.UNSURE))
+        sight, timing = self._sight, self.timing
+        if sight is None:
+            return vital, False, False, False, 0.0
+        evict = vital.state is State.SILENT and vital.silence > timing.grace + timing.hold
+        return vital, self._ready.get(node, False), sight.disrupted, evict, sight.looked - sight.epoch
+
+
+def is_ours(node: Node) -> bool:
+    """Run by a Kubus agent, which beats; its version says so."""
+    return bool(node.status and node.status.node_info and "kubus" in node.status.node_info.kubelet_version.lower())

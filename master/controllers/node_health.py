@@ -1,0 +1,100 @@
+"""Is a node alive? Decided from when it was last heard, and from how well we could hear. Pure.
+
+    heard in time ───────────────► ALIVE
+    not heard for `grace` s ─────► SILENT        counted from its last beat, or from when we began to listen well
+    not heard, not yet for long ─► UNSURE        nothing is done about it
+
+*We began to listen well* (`epoch`) is moved to now whenever the fault may be ours: at the start, after a stall of this
+process (the tick came far too late), while the bus is away, and at the end of a disruption. So our own freeze never
+makes a node NotReady, and afterwards every node must be silent for a whole grace period anew.
+
+*Disruption*: all nodes, or more than two and at least 55 % of them, are silent at once. Then it is more likely that
+the network around us failed than that so many machines died, and nobody is evicted (thresholds: kube-controller-
+manager's --unhealthy-zone-threshold and its full disruption mode).
+
+A node that beats on the bus is judged by its beats alone; one that never does (a foreign kubelet) by its Lease.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+
+from msgspec import Struct
+
+
+class State(Enum):
+    """What we believe."""
+
+    ALIVE = "alive"
+    UNSURE = "unsure"
+    SILENT = "silent"
+
+
+class Timing(Struct, frozen=True):
+    """Seconds. `hold`: extra silence before pods are driven off, so that a mass failure shows itself as one."""
+
+    grace: float = 4.0
+    hold: float = 1.0
+    tick: float = 0.5
+    stall: float = 2.0
+    share: float = 0.55
+
+
+class Signs(Struct, frozen=True):
+    """When (on our monotonic clock) a beat was last heard, and when the Lease was last seen renewed.
+
+    `beats`: the node is known to beat. `lease_seconds`: how long its Lease is good for.
+    """
+
+    beat: float | None = None
+    lease: float | None = None
+    beats: bool = False
+    lease_seconds: float = 40.0
+
+
+class Vital(Struct, frozen=True):
+    """The verdict on one node; `silence` in seconds, as far as we can vouch for it."""
+
+    state: State
+    silence: float = 0.0
+
+
+class Sight(Struct, frozen=True):
+    """How well we see: since when, when we last looked, and whether a disruption is on."""
+
+    epoch: float
+    looked: float
+    disrupted: bool = False
+
+
+def look(before: Sight | None, now: float, *, hearing: bool, nodes: Mapping[str, Signs],
+         timing: Timing) -> tuple[Sight, dict[str, Vital]]:
+    """Judge all nodes. `hearing`: the bus is connected. Returns the new sight and the verdicts."""
+    trusted = before is not None and hearing and now - before.looked <= timing.stall
+    epoch = before.epoch if before is not None and trusted else now
+    verdicts = {name: _verdict(signs, now, epoch, timing) for name, signs in nodes.items()}
+    disrupted = _is_disrupted(verdicts, timing.share)
+    if before is not None and before.disrupted:
+        if not trusted or not any(v.state is State.ALIVE for v in verdicts.values()):
+            disrupted = True  # nobody has been heard again yet
+        elif not disrupted:
+            epoch = now  # over: those still silent get a fresh chance
+            verdicts = {name: _verdict(signs, now, epoch, timing) for name, signs in nodes.items()}
+    return Sight(epoch, now, disrupted and bool(nodes)), verdicts
+
+
+def _verdict(signs: Signs, now: float, epoch: float, timing: Timing) -> Vital:
+    heard, patience = (signs.beat, timing.grace) if signs.beats or signs.beat is not None else (
+        signs.lease, signs.lease_seconds)
+    if heard is not None and now - heard <= patience:
+        return Vital(State.ALIVE, now - heard)
+    silence = now - (epoch if heard is None else max(heard, epoch))
+    return Vital(State.SILENT if silence > patience else State.UNSURE, silence)
+
+
+def _is_disrupted(verdicts: Mapping[str, Vital], share: float) -> bool:
+    silent = sum(v.state is State.SILENT for v in verdicts.values())
+    if not silent:
+        return False
+    return silent == len(verdicts) or (silent > 2 and silent >= share * len(verdicts))
