@@ -16,7 +16,7 @@ from schemas import codec
 from schemas.errors import BadRequest, Cause
 from schemas.kind import Kind
 
-from .negotiate import document, doubled_fields, media_type
+from .negotiate import NO_JSON, document, doubled_fields, media_type
 from .request import JSON
 from .server import Call
 from .strict import unknown_fields
@@ -103,7 +103,7 @@ def _structured(type_: Any, body: bytes, kind: str, api_version: str) -> Any:
         return codec.decode(type_, body)
     except msgspec.ValidationError as error:
         raise _unfit(error, kind, api_version) from error
-    except (msgspec.DecodeError, RecursionError) as error:
+    except NO_JSON as error:
         raise BadRequest(f"couldn't get version/kind; json parse error: {error}") from error
 
 

@@ -8,6 +8,7 @@ Bodies: JSON, YAML, and the protobuf envelope that typed Go clients send without
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +22,8 @@ from .request import JSON
 
 YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
+NO_JSON = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+"""What decoding bytes that are no JSON raises."""
 _JSON_LIKE = frozenset({JSON, "application/*", "*/*", "text/json"})
 _YAML_LIKE = frozenset({YAML, "text/yaml", "application/x-yaml"})
 
@@ -87,7 +90,7 @@ def parse_json(body: bytes) -> Any:
     """Raises BadRequest with the place where it stops being JSON."""
     try:
         return msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except NO_JSON as error:
         raise BadRequest(f"couldn't get version/kind; json parse error: {error}") from error
 
 
@@ -96,7 +99,7 @@ def parse_yaml(body: bytes) -> Any:
     if body.lstrip()[:1] in {b"{", b"["}:
         try:
             return msgspec.json.decode(body)
-        except (msgspec.DecodeError, RecursionError):
+        except NO_JSON:
             pass  # flow-style YAML also starts so
     try:
         return _plain(yaml.load(body, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
@@ -119,19 +122,38 @@ def _plain(value: Any) -> Any:
             raise ValueError(f"a {type(value).__name__} is not JSON")
 
 
+class _Doubled(dict[str, Any]):
+    """A JSON object in which some member occurs twice."""
+
+    names: tuple[str, ...] = ()
+
+
 def doubled_fields(body: bytes) -> list[str]:
-    """Names of members that occur twice in one JSON object, anywhere in `body`."""
-    found: list[str] = []
+    """Paths of members that occur twice in one JSON object, anywhere in `body`."""
+    some = False
 
     def seen(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal some
         made = dict(pairs)
-        if len(made) != len(pairs):
-            names = [name for name, _ in pairs]
-            found.extend(sorted({n for n in names if names.count(n) > 1}))
-        return made
+        if len(made) == len(pairs):
+            return made
+        some, marked, names = True, _Doubled(made), [name for name, _ in pairs]
+        marked.names = tuple(n for n in made if names.count(n) > 1)
+        return marked
 
-    json.loads(body, object_pairs_hook=seen)
-    return found
+    document_ = json.loads(body, object_pairs_hook=seen)
+    return list(_doubled(document_, "")) if some else []
+
+
+def _doubled(value: Any, path: str) -> Iterator[str]:
+    if isinstance(value, _Doubled):
+        yield from (f"{path}.{name}".lstrip(".") for name in value.names)
+    if isinstance(value, dict):
+        for key, member in value.items():
+            yield from _doubled(member, f"{path}.{key}".lstrip("."))
+    elif isinstance(value, list):
+        for index, member in enumerate(value):
+            yield from _doubled(member, f"{path}[{index}]")
 
 
 def render(document_: Any, shape: Form, *, pretty: bool = False) -> bytes:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import Any
 
 import msgspec
@@ -141,23 +142,15 @@ def _timeout(request: Request) -> float:
 
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_TERM = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)", re.ASCII)
 
 
 def duration(text: str) -> float:
-    """Go duration text -> seconds. Raises BadRequest."""
-    total, number, unit = 0.0, "", ""
-    for char in text + "\0":
-        if char.isdecimal() or char in ".\0":
-            if unit:
-                if unit not in _UNITS or not number:
-                    raise BadRequest(f'time: invalid duration "{text}"')
-                total, number, unit = total + float(number) * _UNITS[unit], "", ""
-            number += char.strip("\0")
-        else:
-            unit += char
-    if number.strip("0"):
-        raise BadRequest(f'time: missing unit in duration "{text}"')
-    return total
+    """Go duration text (`8m43s`) -> seconds. Raises BadRequest."""
+    terms = _TERM.findall(text)
+    if "".join(number + unit for number, unit in terms) != text and text.strip("0"):
+        raise BadRequest(f'time: invalid duration "{text}"')
+    return sum(float(number) * _UNITS[unit] for number, unit in terms)
 
 
 def continue_token(revision: int, start: str) -> str:

@@ -15,7 +15,7 @@ from schemas.meta.patch import json_patch, merge_patch
 from schemas.meta.strategic import strategic_merge
 
 from .. import decode, options
-from ..negotiate import media_type, parse_yaml
+from ..negotiate import NO_JSON, media_type, parse_yaml
 from ..request import Response
 from ..server import Call, Server
 from . import answer, apply, write
@@ -61,7 +61,7 @@ def patch_of(call: Call) -> tuple[str, Any]:
         raise BadRequest("the body of the request is empty; a patch is expected")
     try:
         patch = parse_yaml(call.request.body) if media == APPLY else msgspec.json.decode(call.request.body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except NO_JSON as error:
         raise BadRequest(f"error decoding patch: {error}") from error
     if media == JSON_PATCH and not isinstance(patch, list):
         raise BadRequest("error decoding patch: json: a JSON patch is a list of operations")
