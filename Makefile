@@ -36,7 +36,7 @@ lint: $(VENV)/ready  ## style, types, import contracts, house rules
 	$(PYTEST) tests/test_house.py
 
 test: setup-test  ## set up and pass all tests
-	$(PYTEST) tests
+	$(PYTEST) tests; passed=$$?; $(PY) -m tests.dockerd stop; exit $$passed
 
 unit: $(VENV)/ready  ## the fast pure tests only
 	$(PYTEST) tests -m unit
