@@ -10,12 +10,13 @@ import msgspec
 from schemas import codec
 from schemas.errors import BadRequest
 from schemas.kind import Kind
+from schemas.table import Include, table
 
 from ..negotiate import Form, indented, render
 from ..request import Request, Response
 from ..server import Call, Server
 
-INCLUDES = ("Metadata", "Object", "None")
+INCLUDES: dict[str, Include] = {"": "Metadata", "Metadata": "Metadata", "Object": "Object", "None": "None"}
 
 
 def stored(server: Server, call: Call, value: bytes, revision: int, *, status: int = 200) -> Response:
@@ -42,13 +43,13 @@ def plain(call: Call, document: Any, *, status: int = 200) -> Response:
                     content_type=shape.content_type)
 
 
-def converted(server: Server, kind: Kind, bodies: Sequence[bytes], form: Form, included: str, *,
-              single: bool = False) -> dict[str, Any]:
-    """Objects as a Table or as PartialObjectMetadata(List), without list metadata."""
+def converted(server: Server, kind: Kind, bodies: Sequence[bytes], form: Form, included: Include, *,
+              single: bool = False, definitions: bool = True) -> dict[str, Any]:
+    """Objects as a Table or as PartialObjectMetadata(List), without list metadata. `definitions`: say the columns."""
     if form.as_ == "Table":
-        from schemas.table import table
-
-        made: dict[str, Any] = table(kind, [codec.decode(kind.type, b) for b in bodies], server.now(), include=included)
+        objects = [codec.decode(kind.type, b) for b in bodies]
+        version = objects[0].metadata.resource_version if single else ""
+        made = table(kind, objects, server.now(), included, version, definitions=definitions)
         return made | {"apiVersion": f"meta.k8s.io/{form.version}"}
     items = [partial(b, form.version) for b in bodies]
     if single:
@@ -70,12 +71,12 @@ def partial(body: bytes, version: str) -> dict[str, Any]:
             "metadata": _PARTIAL.decode(body).metadata}
 
 
-def include(request: Request) -> str:
+def include(request: Request) -> Include:
     """`includeObject` of a Table. Raises BadRequest."""
-    said = request.param("includeObject") or "Metadata"
+    said = request.param("includeObject")
     if said not in INCLUDES:
         raise BadRequest(f'unrecognized includeObject value: "{said}"')
-    return said
+    return INCLUDES[said]
 
 
 def wants_pretty(request: Request) -> bool:

@@ -167,17 +167,11 @@ class Frames:
     def of(self, type_: str, raw: bytes) -> bytes:
         """A frame around an object's bytes."""
         if self._form.as_:
-            document = answer.converted(self._server, self._kind, [raw], self._form, self._include, single=True)
-            if self._form.as_ == "Table":
-                self._columns(document)
+            document = answer.converted(self._server, self._kind, [raw], self._form, self._include, single=True,
+                                        definitions=self._first)
+            self._first = False
             raw = msgspec.json.encode(document)
         return b'{"type":"%b","object":%b}\n' % (type_.encode(), raw)
-
-    def _columns(self, document: dict[str, Any]) -> None:
-        """Columns travel in the first frame only."""
-        if not self._first:
-            document["columnDefinitions"] = None
-        self._first = False
 
     def bookmark(self, revision: int, *, initial_end: bool = False) -> bytes:
         """All before this revision has been sent."""
@@ -193,7 +187,7 @@ def _bookmark(kind: Kind, meta: dict[str, Any], as_: str, version: str) -> dict[
         row = {"cells": [], "object": {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}",
                                        "metadata": meta}}
         return {"kind": "Table", "apiVersion": f"meta.k8s.io/{version}",
-                "metadata": {"resourceVersion": meta["resourceVersion"]}, "columnDefinitions": None, "rows": [row]}
+                "metadata": {"resourceVersion": meta["resourceVersion"]}, "columnDefinitions": [], "rows": [row]}
     if as_:
         return {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}", "metadata": meta}
     return {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": meta}
