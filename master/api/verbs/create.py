@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from master.store import keys
+from master.store.store import Check
 from schemas import codec
 from schemas.errors import AlreadyExists, Cause, Forbidden
 from schemas.kind import Kind
@@ -38,32 +39,41 @@ async def store_new(server: Server, call: Call, sent: Any) -> write.Written:
     sent = birth.in_namespace(sent, call.route.namespace)
     meta = sent.metadata
     tries = 1 if meta.name or not meta.generate_name else NAME_TRIES
-    checked = not kind.namespaced
+    home = await _home(server, kind, sent, call.route.namespace, known=True)
     while True:
-        tries -= 1
         name = meta.name
         if not name and meta.generate_name:
             name = birth.generated_name(meta.generate_name, server.new_suffix())
         obj = birth.born(kind, sent, name=name, now=server.now(), uid=server.new_uid())
         obj = admit.ready_new(kind, obj)
-        if not checked:
-            await _open(server, kind, obj, call.route.namespace)
-            checked = True
         try:
-            return await write.create(server, call, obj)
+            return await write.create(server, call, obj, home)
         except AlreadyExists:
+            tries -= 1
             if tries <= 0:
                 raise
+        except write.HomeChanged:
+            home = await _home(server, kind, obj, call.route.namespace, known=False)
 
 
-async def _open(server: Server, kind: Kind, obj: Any, namespace: str) -> None:
-    """Raises NotFound and Forbidden (the namespace is missing, or terminating)."""
-    entry, _ = await server.store.get(keys.key(_NAMESPACES, "", namespace))
+async def _home(server: Server, kind: Kind, obj: Any, namespace: str, *, known: bool) -> tuple[Check, ...]:
+    """What must still hold when the object is stored: its namespace is as we saw it, and open.
+
+    `known`: the watch cache's word is enough; the transaction finds out if it is old. Raises NotFound and Forbidden.
+    """
+    if not kind.namespaced:
+        return ()
+    key = keys.key(_NAMESPACES, "", namespace)
+    item = server.cache[_NAMESPACES].items.get(("", namespace)) if known else None
+    if item is not None and b'"deletionTimestamp"' not in item.raw:
+        return (Check(key, item.revision),)
+    entry, _ = await server.store.get(key)
     if entry is None:
         raise not_found(_NAMESPACES, namespace)
     if codec.decode(_NAMESPACES.type, entry.value).metadata.deletion_timestamp is not None:
-        name = obj.metadata.name
+        name = obj.metadata.name or obj.metadata.generate_name
         message = f"unable to create new content in namespace {namespace} because it is being terminated"
         raise Forbidden(f'{resource(kind)} "{name}" is forbidden: {message}', details=about(kind, name),
                         causes=(Cause(reason="NamespaceTerminating", field="metadata.namespace",
                                       message=f"namespace {namespace} is being terminated"),))
+    return (Check(key, entry.revision),)

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from master.store import keys
-from master.store.store import Entry, KeyExists, Mismatch
+from master.store.store import Check, Entry, Mismatch, Put
 from schemas import codec
 from schemas.errors import Timeout
 from schemas.kind import Kind
@@ -42,18 +42,24 @@ async def current(server: Server, kind: Kind, namespace: str, name: str) -> Entr
     return entry
 
 
-async def create(server: Server, call: Call, obj: Any) -> Written:
-    """Store a new object. Raises AlreadyExists."""
+class HomeChanged(Exception):
+    """The namespace is no longer as it was seen; look again."""
+
+
+async def create(server: Server, call: Call, obj: Any, home: tuple[Check, ...] = ()) -> Written:
+    """Store a new object while `home` holds. Raises AlreadyExists, HomeChanged."""
     kind, meta = call.kind, obj.metadata
-    value = codec.encode(obj)
+    key, value = keys.key(kind, meta.namespace, meta.name), codec.encode(obj)
     if call.dry_run:
-        entry, revision = await server.store.get(keys.key(kind, meta.namespace, meta.name))
+        entry, revision = await server.store.get(key)
         if entry is not None:
             raise already_exists(kind, meta.name)
         return Written(obj, value, 0)
     try:
-        revision = await server.store.create(keys.key(kind, meta.namespace, meta.name), value, request=call.request.id)
-    except KeyExists as error:
+        revision = await server.store.transact((Put(key, value, 0), *home), request=call.request.id)
+    except Mismatch as error:
+        if error.key != key:
+            raise HomeChanged from error
         raise already_exists(kind, meta.name) from error
     record(server, call, obj, revision)
     return Written(obj, value, revision)
