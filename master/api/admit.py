@@ -22,8 +22,8 @@ def rule_of(kind: Kind) -> Rule:
 def ready_new(kind: Kind, obj: Any) -> Any:
     """The object with its defaults. Raises BadRequest, and Invalid with every cause."""
     rule = rule_of(kind)
-    obj = rule.defaults(rule.prepare_create(obj))
-    causes = rule.validate(obj)
+    obj = rule.prepare_create(obj)
+    causes = rule.check_create(obj)
     if causes:
         raise invalid(kind, obj.metadata.name, causes)
     return obj

@@ -55,21 +55,25 @@ class Bus(Protocol):
 
 
 class Replays:
-    """Nonces seen within the proof's window, in two generations: what is older is refused by its time."""
+    """Nonces seen, by the time their proof says, for as long as that time is still accepted."""
+
+    BUCKET = 10.0
 
     def __init__(self, window: float = proof.WINDOW_SECONDS) -> None:
         self._window = window
-        self._turned = 0.0
-        self._new: set[str] = set()
-        self._old: set[str] = set()
+        self._seen: dict[int, set[str]] = {}
 
-    def is_new(self, nonce: str, now: float) -> bool:
-        """True once per nonce. `now` in seconds."""
-        if now - self._turned > 2 * self._window:
-            self._old, self._new, self._turned = self._new, set(), now
-        if nonce in self._new or nonce in self._old:
+    def is_new(self, nonce: str, at: float, now: float) -> bool:
+        """True once per nonce. `at`: the proof's own time; `now` likewise in unix seconds."""
+        bucket = int(at // self.BUCKET)
+        seen = self._seen.get(bucket)
+        if seen is None:
+            oldest = (now - self._window) // self.BUCKET
+            self._seen = {b: nonces for b, nonces in self._seen.items() if b >= oldest}
+            seen = self._seen[bucket] = set()
+        if nonce in seen:
             return False
-        self._new.add(nonce)
+        seen.add(nonce)
         return True
 
 
@@ -101,7 +105,7 @@ class Guard:
         self._keys[identity] = key
         if abs(now - int(at) / 1000) > proof.WINDOW_SECONDS:
             raise Unauthorized("the proof of this bus request is out of its time: do the clocks of the machines agree?")
-        if not self._replays.is_new(f"{identity}.{nonce}", now):
+        if not self._replays.is_new(f"{identity}.{nonce}", int(at) / 1000, now):
             raise Unauthorized("this bus request was sent before: a replay")
         return authn.of_identity(identity)
 
