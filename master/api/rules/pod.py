@@ -147,14 +147,17 @@ def qos_class(spec: PodSpec) -> str:
 
 
 def born(pod: Pod) -> Pod:
-    """A new pod is Pending and has its quality-of-service class, whatever the creator says."""
+    """A new pod passes admission, is Pending and has its quality-of-service class, whatever the creator says."""
+    pod = admit_priority(admit_account(admit_tolerations(pod)))
     return replace(pod, status=PodStatus(phase="Pending", qos_class=qos_class(pod.spec)))
 
 
 def carry(old: Pod, new: Pod) -> Pod:
     """What admission gave the pod when it was created stays, also when a client sends the pod without it."""
+    account = new.spec.service_account_name or old.spec.service_account_name
     spec = replace(
-        new.spec, priority=old.spec.priority if new.spec.priority is None else new.spec.priority,
+        new.spec, service_account_name=account, service_account=account,
+        priority=old.spec.priority if new.spec.priority is None else new.spec.priority,
         preemption_policy=new.spec.preemption_policy or old.spec.preemption_policy)
     return admit_tolerations(replace(new, spec=spec))
 

@@ -18,7 +18,8 @@ from .environment import FILE_FIELDS, divisor_default, field_defaults, field_ref
 FILE_MODE = 0o644
 """defaultMode of files made from objects."""
 _TOKEN_SECONDS = 3600
-_SOURCES = tuple((f.name, f.encode_name) for f in msgspec.structs.fields(Volume) if f.name != "name")
+_SOURCES = (("empty_dir", "emptyDir"), *((f.name, f.encode_name) for f in msgspec.structs.fields(Volume)
+                                         if f.name not in ("name", "empty_dir")))
 _HOST_PATH_TYPES = ("", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket")
 
 
