@@ -1,4 +1,4 @@
-"""The bus door on a real NATS: who may speak for whom, and that forged, replayed and misdirected requests are refused."""
+"""The bus door on a real NATS: who may speak for whom; forged, replayed and misdirected requests are refused."""
 
 from __future__ import annotations
 

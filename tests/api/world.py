@@ -134,7 +134,7 @@ class World:
         return await self.ask("DELETE", path, body, **rest)
 
     @contextlib.asynccontextmanager
-    async def watch(self, path: str, **headers: str) -> AsyncIterator[Watch]:
+    async def watch(self, path: str, **headers: Any) -> AsyncIterator[Watch]:
         """A stream of frames."""
         answer = await self.ask("GET", path, **headers)
         assert answer.code == 200, answer.body
