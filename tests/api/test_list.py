@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from master.api.request import User
+
 from .world import CONFIGMAPS, PODS, World, configmap, pod
 
 pytestmark = pytest.mark.unit
@@ -123,6 +125,8 @@ async def test_reads_go_on_from_the_cache_while_the_store_is_away(w: World) -> N
     one = await w.get(f"{CONFIGMAPS}/cm1")
     assert (one.code, one["data"]) == (200, {"a": "1"})
     assert names(await w.get(f"{CONFIGMAPS}?labelSelector=odd%3D1")) == ["cm1", "cm3", "cm5"]
+    component = User(name="system:kube-scheduler", groups=("system:masters",), how="bus")
+    assert (await w.get(CONFIGMAPS, user=component)).code == 503
     refused = await w.post(CONFIGMAPS, configmap("new"))
     assert (refused.code, refused["reason"], refused["details"]["retryAfterSeconds"]) == (503, "ServiceUnavailable", 1)
     assert refused.headers["Retry-After"] == "1"

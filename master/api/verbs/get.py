@@ -19,7 +19,7 @@ async def run(server: Server, call: Call) -> Response:
     except StoreUnavailable as error:
         item = stale.cache(server, call, error)[route.kind].items.get((route.namespace, route.name))
         if item is None:
-            raise not_found(route.kind, route.name) from error
+            raise stale.unavailable() from error  # "not found" would be a claim about now
         return answer.raw(server, call, item.raw)
     if entry is None:
         raise not_found(route.kind, route.name)

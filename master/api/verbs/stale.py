@@ -1,4 +1,7 @@
-"""Reads while the store is away: the watch cache answers, and says that it may be behind."""
+"""Reads while the store is away: the watch cache answers people, and says that it may be behind.
+
+Components on the bus get 503: they have informers of their own, and must not decide on what may be old.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ def unavailable() -> ServiceUnavailable:
 
 def cache(server: Server, call: Call, error: Exception) -> WatchCache:
     """The cache, with a warning on the answer. Raises ServiceUnavailable when it has never been filled."""
-    if not server.cache.synced.is_set():
+    if not server.cache.synced.is_set() or call.user.how == "bus":
         raise unavailable() from error
     call.warnings.append(f"stale: the store is unreachable; answered from the watch cache at resourceVersion "
                          f"{server.cache.revision}")
