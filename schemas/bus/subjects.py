@@ -104,6 +104,11 @@ def feed_interest(node: str) -> str:
     return f"watch.api.v1.nodes.{token(node)}.>"
 
 
+def feed_tick(node: str) -> str:
+    """Says that this node's feed is complete; without it an empty feed means nothing."""
+    return f"watch.api.v1.nodes.{token(node)}.tick"
+
+
 def heartbeat(node: str) -> str:
     """Where a node says once a second that it lives."""
     return f"beat.node.{token(node)}"

@@ -1,0 +1,240 @@
+"""Caches of the world, kept by one follow of the mirror: every kind of a process in one order.
+
+    frames ─► newer than known? ─► cache ─► on_change(key, old, new)
+    RESET  ─► a buffer fills beside the caches ─► SYNCED and a tick ─► the difference is applied, nothing else
+
+A snapshot counts as complete only with a tick in it: the stream of a wiped disk is empty before it is full again, and
+an empty world must not be mistaken for a deleted one. In node mode the tick is the node's own (`feed_tick`), which
+the publisher sends when the node's feed is complete.
+
+Refuses anything not newer than what is known, per object, deletions included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from schemas import codec
+from schemas.bus import subjects
+from schemas.kind import Kind
+
+from .bus import Bus, Frame, Mark
+from .log import request_id
+
+log = logging.getLogger(__name__)
+Changed = Callable[[str, Any | None, Any | None], None]
+"""(key, old or None, new or None); synchronous. `log.request_id` is the id of the request that caused it."""
+
+GRAVES = 8192
+"""Deleted keys whose last revision is remembered, oldest forgotten first; the stream itself is in order."""
+
+
+class Cache:
+    """One kind. Objects are shared and frozen."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        self._objects: dict[str, Any] = {}
+        self._revisions: dict[str, int] = {}
+        self._graves: dict[str, int] = {}
+        self._indexes: dict[str, Callable[[Any], Iterable[str]]] = {}
+        self._found: dict[str, dict[str, dict[str, None]]] = {}
+        self._listeners: list[Changed] = []
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def get(self, key: str) -> Any | None:
+        """The object, None if there is none."""
+        return self._objects.get(key)
+
+    def list(self) -> Sequence[Any]:
+        """All of them."""
+        return list(self._objects.values())
+
+    def by(self, index: str, value: str) -> Sequence[Any]:
+        """Those that an index files under `value`."""
+        return [self._objects[key] for key in self._found[index].get(value, ())]
+
+    def revision_of(self, key: str) -> int:
+        """The revision at which the object was last seen changed; 0 if it is not there."""
+        return self._revisions.get(key, 0)
+
+    def add_index(self, name: str, values: Callable[[Any], Iterable[str]]) -> None:
+        """File objects under values; asking twice for one name is harmless."""
+        if name in self._indexes:
+            return
+        self._indexes[name] = values
+        self._found[name] = {}
+        for key, obj in self._objects.items():
+            for value in values(obj):
+                self._found[name].setdefault(value, {})[key] = None
+
+    def on_change(self, listener: Changed) -> None:
+        """Tell `listener` of every later change."""
+        self._listeners.append(listener)
+
+    def apply(self, key: str, revision: int, obj: Any | None) -> bool:
+        """Take a newer state (None: deleted) in; False if it is not newer."""
+        if revision <= self._revisions.get(key, self._graves.get(key, 0)):
+            return False
+        old = self._objects.pop(key, None)
+        self._revisions.pop(key, None)
+        self._graves.pop(key, None)
+        if obj is not None:
+            self._objects[key], self._revisions[key] = obj, revision
+        else:
+            self._graves[key] = revision
+            if len(self._graves) > GRAVES:
+                del self._graves[next(iter(self._graves))]
+        self._refile(key, old, obj)
+        if old is not None or obj is not None:
+            for listener in self._listeners:
+                listener(key, old, obj)
+        return True
+
+    def absent(self, keys: Iterable[str]) -> Sequence[str]:
+        """Keys that are here and not among `keys`."""
+        wanted = set(keys)
+        return [key for key in self._objects if key not in wanted]
+
+    def _refile(self, key: str, old: Any | None, new: Any | None) -> None:
+        for name, values in self._indexes.items():
+            found = self._found[name]
+            for value in values(old) if old is not None else ():
+                filed = found.get(value)
+                if filed is not None:
+                    filed.pop(key, None)
+                    if not filed:
+                        del found[value]
+            for value in values(new) if new is not None else ():
+                found.setdefault(value, {})[key] = None
+
+
+class Informers:
+    """Caches of several kinds; `node`: that node's own feed instead of whole kinds."""
+
+    def __init__(self, bus: Bus, kinds: Sequence[Kind], *, node: str = "") -> None:
+        self.synced = asyncio.Event()
+        self.revision = 0
+        self._bus, self._node = bus, node
+        self._caches = {(k.group, k.version, k.plural): Cache(k) for k in kinds}
+        self._buffer: dict[tuple[Cache, str], Frame] | None = {}
+        self._marked = False
+        self._ticked = 0
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+
+    def __getitem__(self, kind: Kind) -> Cache:
+        return self._caches[kind.group, kind.version, kind.plural]
+
+    @property
+    def tick(self) -> str:
+        """The subject that certifies completeness."""
+        return subjects.feed_tick(self._node) if self._node else subjects.TICK
+
+    def filters(self) -> tuple[str, ...]:
+        """What is followed: one subject tree in node mode, so that permissions can guard it."""
+        if self._node:
+            return (subjects.feed_interest(self._node),)
+        kinds = (cache.kind for cache in self._caches.values())
+        wanted = [subjects.interest(k.group, k.version, k.plural, namespaced=k.namespaced) for k in kinds]
+        return (*wanted, subjects.TICK)
+
+    async def run(self) -> None:
+        """Follow for ever. A listener's failure is a bug: it ends this task, and with it the process."""
+        async with self._bus.follower(subjects.STREAM, self.filters()) as follower:
+            while True:
+                for item in await follower.take():
+                    if isinstance(item, Frame):
+                        self.take_in(item)
+                    else:
+                        self.mark(item)
+                self._wake()
+
+    def mark(self, mark: Mark) -> None:
+        """RESET or SYNCED."""
+        if mark is Mark.RESET:
+            self._buffer, self._marked, self._ticked = {}, False, 0
+        else:
+            self._marked = True
+            self._complete()
+
+    def take_in(self, frame: Frame) -> None:
+        """One frame."""
+        if frame.subject == self.tick:
+            self._ticked = max(self._ticked, frame.revision)
+            if self._buffer is not None:
+                self._complete()
+            else:
+                self.revision = max(self.revision, frame.revision)
+            return
+        found = self._find(frame.subject)
+        if found is None:
+            return
+        if self._buffer is not None:
+            self._buffer[found] = frame
+            return
+        self._apply(*found, frame)
+        self.revision = max(self.revision, frame.revision)
+
+    async def caught_up(self, revision: int, timeout: float = 10.0) -> None:
+        """Wait until everything up to `revision` was seen. Raises TimeoutError after `timeout` seconds."""
+        if self.revision >= revision and self._buffer is None:
+            return
+        seen: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        entry = (revision, seen)
+        self._waiting.append(entry)
+        try:
+            async with asyncio.timeout(timeout):
+                await seen
+        finally:
+            if entry in self._waiting:
+                self._waiting.remove(entry)
+
+    def _find(self, subject: str) -> tuple[Cache, str] | None:
+        if self._node:
+            feed = subjects.parse_feed(subject)
+            cache = self._caches.get(("", "v1", feed.plural))
+            return (cache, f"{feed.namespace}/{feed.name}") if cache else None
+        where = subjects.parse(subject)
+        cache = self._caches.get((where.group, where.version, where.plural))
+        if cache is None:
+            return None
+        return cache, f"{where.namespace}/{where.name}" if where.namespace else where.name
+
+    def _apply(self, cache: Cache, key: str, frame: Frame) -> None:
+        request_id.set(frame.request)
+        gone = frame.type == "DELETED"
+        cache.apply(key, frame.revision, None if gone else codec.decode(cache.kind.type, frame.object))
+
+    def _complete(self) -> None:
+        """The snapshot is whole: apply what differs. Keys it does not hold are gone."""
+        if not self._marked or not self._ticked or self._buffer is None:
+            return
+        fresh, self._buffer = self._buffer, None
+        newest = max([self._ticked, *(frame.revision for frame in fresh.values())])
+        request_id.set("")
+        for cache in self._caches.values():
+            alive = [key for (c, key), frame in fresh.items() if c is cache and frame.type != "DELETED"]
+            for key in cache.absent(alive):
+                buried = fresh.get((cache, key))
+                cache.apply(key, max(buried.revision if buried else newest, cache.revision_of(key) + 1), None)
+        for (cache, key), frame in fresh.items():
+            self._apply(cache, key, frame)
+        self.revision = max(self.revision, newest) if self.synced.is_set() else newest
+        self.synced.set()
+        log.info("caches are complete", extra={"objects": sum(map(len, self._caches.values())), "revision": newest})
+
+    def _wake(self) -> None:
+        if self._buffer is not None or not self._waiting:
+            return
+        still = []
+        for revision, seen in self._waiting:
+            if revision > self.revision:
+                still.append((revision, seen))
+            elif not seen.done():
+                seen.set_result(None)
+        self._waiting = still

@@ -1,0 +1,152 @@
+"""One leader among several processes: a Lease in kube-system, renewed by compare-and-swap.
+
+    follower ──lease unchanged for its duration, by our own clock──► candidate ──CAS──► leader ──renew──┐
+        ▲                                                                                    │          │
+        └──── somebody else took it, or no renewal for DEADLINE: work cancelled and awaited ─┘ ◄────────┘
+
+Times of other machines are never compared with ours: a lease is free when *we* saw no change of it for its whole
+duration (client-go's rule, k8s.io/client-go/tools/leaderelection). On an orderly end the lease is given back, so that
+the next one need not wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from msgspec.structs import replace
+
+from schemas.coordination.lease import LEASE, Lease, LeaseSpec
+from schemas.errors import AlreadyExists, Conflict, KubusError, NotFound
+from schemas.meta.object import ObjectMeta
+from schemas.meta.time import micro
+
+from .api import Api
+
+log = logging.getLogger(__name__)
+NAMESPACE = "kube-system"
+DURATION = 5
+"""Seconds a lease lives without renewal; a failover takes at most this and one RETRY."""
+RENEW = 2.0
+RETRY = 0.5
+DEADLINE = 4.0
+"""Seconds without a successful renewal after which a leader stops working: before anybody may think it dead."""
+
+
+class Lost(KubusError):
+    """We lead no longer."""
+
+
+class Leader:
+    """Runs work while it leads. `identity` names this process, uniquely."""
+
+    def __init__(self, api: Api, name: str, identity: str = "") -> None:
+        self._api, self._name = api, name
+        self.identity = f"{identity or name}_{secrets.token_hex(4)}"
+        self.leading = False
+        self._held: Lease | None = None
+
+    async def run(self, while_leading: Callable[[], Awaitable[None]]) -> None:
+        """For ever: win the lease, work, lose it, wait for the work's real end. Raises what the work raises."""
+        while True:
+            self._held = await self._acquire()
+            self.leading = True
+            log.info("leading", extra={"lease": self._name, "identity": self.identity})
+            try:
+                await self._lead(while_leading)
+            except Lost as error:
+                log.warning("no longer leading", extra={"lease": self._name, "cause": str(error)})
+            finally:
+                self.leading = False
+
+    async def _lead(self, while_leading: Callable[[], Awaitable[None]]) -> None:
+        work = asyncio.ensure_future(while_leading())
+        renewal = asyncio.create_task(self._renew_for_ever(), name=f"lease {self._name}")
+        try:
+            await asyncio.wait({work, renewal}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            still_ours = not renewal.done()
+            for task in (work, renewal):
+                task.cancel()
+            await asyncio.gather(work, renewal, return_exceptions=True)
+            if still_ours:
+                await self._give_back()
+        for task in (work, renewal):
+            if not task.cancelled() and (error := task.exception()):
+                raise error
+
+    async def _acquire(self) -> Lease:
+        """Wait until the lease is free, and take it."""
+        loop = asyncio.get_running_loop()
+        known, since = "", loop.time()
+        while True:
+            with suppress(KubusError):  # away or taken by another: both mean "ask again"
+                lease = await self._read()
+                if lease is None:
+                    return await self._create()
+                if lease.metadata.resource_version != known:
+                    known, since = lease.metadata.resource_version, loop.time()
+                holder = lease.spec.holder_identity if lease.spec else ""
+                lives = (lease.spec.lease_duration_seconds if lease.spec else 0) or DURATION
+                if not holder or holder == self.identity or loop.time() - since >= lives:
+                    return await self._write(lease, transitions=1)
+            await asyncio.sleep(RETRY)
+
+    async def _renew_for_ever(self) -> None:
+        loop = asyncio.get_running_loop()
+        renewed = loop.time()
+        while True:
+            await asyncio.sleep(RENEW if loop.time() - renewed < RENEW else RETRY)
+            if self._held is None:
+                raise Lost("the lease was given back")
+            try:
+                async with asyncio.timeout(DEADLINE - (loop.time() - renewed)):
+                    self._held = await self._write(self._held)
+                renewed = loop.time()
+            except Conflict:
+                found = await self._read()
+                if found is None or not found.spec or found.spec.holder_identity != self.identity:
+                    raise Lost("somebody else holds the lease") from None
+                self._held = found
+            except (KubusError, TimeoutError) as error:
+                if loop.time() - renewed >= DEADLINE - RETRY:
+                    raise Lost(f"not renewed for {loop.time() - renewed:.1f} s: {error}") from error
+
+    async def _read(self) -> Lease | None:
+        try:
+            found: Lease = await self._api.get(LEASE, NAMESPACE, self._name)
+        except NotFound:
+            return None
+        return found
+
+    async def _create(self) -> Lease:
+        lease = Lease(metadata=ObjectMeta(name=self._name, namespace=NAMESPACE), spec=self._spec(None, 0))
+        made: Lease = await self._api.create(LEASE, lease)
+        return made
+
+    async def _write(self, lease: Lease, transitions: int = 0) -> Lease:
+        written: Lease = await self._api.update(LEASE, replace(lease, spec=self._spec(lease.spec, transitions)))
+        return written
+
+    def _spec(self, old: LeaseSpec | None, transitions: int) -> LeaseSpec:
+        now = micro(datetime.now(UTC))
+        kept = old.acquire_time if old and not transitions else now
+        count = (old.lease_transitions or 0 if old else 0) + transitions
+        return LeaseSpec(holder_identity=self.identity, lease_duration_seconds=DURATION, acquire_time=kept,
+                         renew_time=now, lease_transitions=count)
+
+    async def _give_back(self) -> None:
+        """So that the next one need not wait out the lease; if it cannot be, it waits."""
+        lease, self._held = self._held, None
+        if lease is None or lease.spec is None:
+            return
+        free = replace(lease, spec=replace(lease.spec, holder_identity="", lease_duration_seconds=1))
+        try:
+            async with asyncio.timeout(1.0):
+                await self._api.update(LEASE, free)
+        except (AlreadyExists, KubusError, TimeoutError) as error:
+            log.info("the lease was not given back", extra={"lease": self._name, "cause": str(error)})
