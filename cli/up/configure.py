@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
-from master.watch.nats_server import nats_config
+from master.watch.nats_server import Place, User, nats_config
 
 from master.identity.ca import Pair, Want
 from master.identity.kubeconfig import kubeconfig
@@ -85,13 +85,15 @@ class Files:
 
     def _nats(self) -> None:
         identities = [f"master.{service}" for service in MASTER_SERVICES] + [node_identity(self._cluster.node)]
-        text = nats_config(
+        place = Place(
+            host="127.0.0.1",
             port=self._cluster.ports.nats,
             directory=str(self._layout.nats),
+            pid_file=str(self._layout.nats / "nats-server.pid"),
             tls=self._leaf("nats", Want(user="nats", hosts=("127.0.0.1", "localhost"))),
-            users=self._pki.bus_users(identities),
         )
-        write_secret(self._layout.nats_config, text.encode())
+        users = [User(nkey, identity) for identity, nkey in self._pki.bus_users(identities).items()]
+        write_secret(self._layout.nats_config, nats_config(place, users).encode())
 
     def _leaf(self, name: str, want: Want) -> Tls:
         cert, key = self._pki.ensure_leaf(self._ca, name, want, self._now)
