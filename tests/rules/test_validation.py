@@ -60,6 +60,7 @@ def test_metadata(plural: str, changes: dict[str, Any], expected: list[str]) -> 
 
 @pytest.mark.parametrize(("changes", "expected"), [
     ({"spec__replicas": -1}, ["spec.replicas: Invalid value: -1: must be greater than or equal to 0"]),
+    ({"spec__replicas": 2**31}, ["spec.replicas: Invalid value: 2147483648: must be less than or equal to 2147483647"]),
     ({"spec__selector": {}}, ["spec.selector: Required value"]),
     ({"spec__selector": None}, ["spec.selector: Required value"]),
     ({"spec__selector": {"matchLabels": {"app": "db"}}},

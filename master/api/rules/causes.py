@@ -13,6 +13,7 @@ import msgspec
 
 from schemas.errors import Cause
 
+MOST_INT32, MOST_INT64 = 2**31 - 1, 2**63 - 1
 Found = Iterator[Cause]
 """Checks are generators: they yield every cause, so that a user sees all of them at once."""
 
@@ -80,10 +81,12 @@ def one_of(field: str, value: str, supported: Iterable[str]) -> Found:
         yield unsupported(field, value, known)
 
 
-def not_negative(field: str, value: int | None) -> Found:
-    """Absent or at least 0."""
+def not_negative(field: str, value: int | None, most: int = MOST_INT32) -> Found:
+    """Absent or 0..most. Kubernetes refuses larger numbers while it decodes; our structs do not know their width."""
     if value is not None and value < 0:
         yield invalid(field, value, "must be greater than or equal to 0")
+    elif value is not None and value > most:
+        yield invalid(field, value, f"must be less than or equal to {most}")
 
 
 def unique(field: str, name: str, seen: set[str]) -> Found:

@@ -14,7 +14,19 @@ from schemas.meta import names
 
 from . import container as containers
 from . import placement, quantities, security, volume
-from .causes import Found, each, forbidden, invalid, not_found, not_negative, one_of, required, too_many, unique
+from .causes import (
+    MOST_INT64,
+    Found,
+    each,
+    forbidden,
+    invalid,
+    not_found,
+    not_negative,
+    one_of,
+    required,
+    too_many,
+    unique,
+)
 from .metadata import check_annotations, check_labels
 
 GRACE_SECONDS = 30
@@ -66,7 +78,7 @@ def validate(spec: PodSpec, at: str) -> Found:
     yield from one_of(f"{at}.restartPolicy", spec.restart_policy, ("Always", "Never", "OnFailure"))
     yield from _dns(spec, at)
     yield from _names(spec, at)
-    yield from not_negative(f"{at}.terminationGracePeriodSeconds", spec.termination_grace_period_seconds)
+    yield from not_negative(f"{at}.terminationGracePeriodSeconds", spec.termination_grace_period_seconds, MOST_INT64)
     yield from _deadline(spec.active_deadline_seconds, f"{at}.activeDeadlineSeconds")
     yield from check_labels(spec.node_selector, f"{at}.nodeSelector")
     yield from placement.affinity(spec.affinity, f"{at}.affinity")
