@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from runtime.rest import Rest
 
+from runtime.rest import Rest
 from schemas.errors import KubusError
 
 JSON = "application/json"

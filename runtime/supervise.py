@@ -83,7 +83,7 @@ def run_process(main: Callable[[], Coroutine[Any, Any, None]], component: str, l
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_until_signal(main, component))
     except Exception:
-        log.exception("the process failed", extra={"process": component})
+        log.exception("the process failed", extra={"service": component})
         return 1
     return 0
 
@@ -103,10 +103,10 @@ async def _until_signal(main: Callable[[], Coroutine[Any, Any, None]], component
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
-    log.info("started", extra={"process": component})
+    log.info("started", extra={"service": component})
     try:
         await task
     except asyncio.CancelledError:
         if not told:
             raise
-    log.info("stopped", extra={"process": component})
+    log.info("stopped", extra={"service": component})

@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
-from master.watch.nats_server import Place, User, nats_config
 
 from master.identity.ca import Pair, Want
 from master.identity.kubeconfig import kubeconfig
 from master.identity.pki import Pki, write_secret
 from master.store.connection import Credentials
 from master.store.server import etcd_command, etcd_environment
+from master.watch.nats_server import Place, User, nats_config
 from runtime.config import AgentConfig, ApiServerConfig, BusConfig, Config, EtcdConfig, Tls
 from schemas.bus.subjects import node_identity
 
