@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from ..errors import BadRequest, Invalid
 from .lists import ListRule, list_rule
+from .order import in_order
 from .walk import child, short_name
 
 DIRECTIVE, RETAIN = "$patch", "$retainKeys"
@@ -138,17 +139,7 @@ def _merged_list(old: list[Any], new: list[Any], key: str, inner: Type) -> list[
 
 
 def _in_order(items: list[Any], order: list[Any], live: list[Any], key: str) -> list[Any]:
-    """Items named in `order` follow it; the others keep their places relative to them in the live list."""
-    asked = {_key(item, key): at for at, item in reversed(list(enumerate(order)))}
-    before = {_key(item, key, strict=False): at for at, item in reversed(list(enumerate(live)))}
-    named = sorted((i for i in items if _key(i, key, strict=False) in asked), key=lambda i: asked[_key(i, key)])
-    others = sorted((i for i in items if _key(i, key, strict=False) not in asked),
-                    key=lambda i: before.get(_key(i, key, strict=False), len(before)))
-    result: list[Any] = []
-    while named and others:
-        left, right = (before.get(_key(side[0], key, strict=False), -1) for side in (others, named))
-        result.append(others.pop(0) if 0 <= left < right else named.pop(0))
-    return result + named + others
+    return in_order(items, [_key(item, key) for item in order], live, lambda item: _key(item, key, strict=False))
 
 
 def _directive(item: Any) -> str:

@@ -1,6 +1,6 @@
 """What the struct of a kind looks like from outside: its JSON members, their shapes, and Kubernetes' name for it.
 
-Reads msgspec struct types only, once per type. Strategic merge, field ownership, strict decoding and OpenAPI walk here.
+Reads msgspec struct types only, once per type. Strategic merge, field ownership and OpenAPI walk here.
 """
 
 from __future__ import annotations
@@ -100,27 +100,3 @@ def definition(type_: type[Struct]) -> str:
     package = type_.__module__.split(".")[1]
     prefix = _META if package in ("meta", "errors") else f"io.k8s.api.{package}.v1"
     return f"{prefix}.{short_name(type_)}"
-
-
-def unknown_fields(value: Any, type_: type[Struct]) -> tuple[str, ...]:
-    """Paths of members that the type does not declare (`spec.containers[0].imag`), in order; for strict decoding."""
-    return tuple(_unknown(value, Shape(STRUCT, type=type_), ""))
-
-
-def _unknown(value: Any, shape: Shape | None, path: str) -> Iterator[str]:
-    if shape is None:
-        return
-    if shape.form == STRUCT and isinstance(value, dict) and shape.type is not None:
-        known = members(shape.type)
-        for name, member in value.items():
-            at = f"{path}.{name}" if path else name
-            if name in known:
-                yield from _unknown(member, known[name], at)
-            else:
-                yield at
-    elif shape.form == LIST and isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _unknown(item, shape.item, f"{path}[{index}]")
-    elif shape.form == MAP and isinstance(value, dict):
-        for name, item in value.items():
-            yield from _unknown(item, shape.item, f"{path}[{name}]")
