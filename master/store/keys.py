@@ -36,6 +36,12 @@ def prefix(kind: Kind, namespace: str = "") -> str:
     return f"{REGISTRY}{kind.group or _CORE}/{kind.plural}/{scope}"
 
 
+def path(group: str, plural: str, namespace: str, name: str) -> str:
+    """One object's key, by the parts that `parse` gives."""
+    scope = f"{namespace}/" if namespace else ""
+    return f"{REGISTRY}{group or _CORE}/{plural}/{scope}{name}"
+
+
 def key(kind: Kind, namespace: str, name: str) -> str:
     """One object. Raises ValueError for an empty name, or a namespaced kind without namespace."""
     if not name or (kind.namespaced and not namespace):

@@ -25,6 +25,7 @@ from master.store.store import Batch, Change
 from schemas.bus import events, subjects
 from schemas.bus.events import EventType
 from schemas.codec import splice_revision
+from schemas.errors import KubusError
 
 from .nodefeed import FeedOp, FeedPut
 
@@ -123,11 +124,11 @@ def has_holes(wanted: Wanted, known: Mapping[str, Known], last: int) -> bool:
 
 
 def is_ghost(subject: str, held: Known, wanted: Wanted) -> bool:
-    """Whether the stream shows something alive that the store does not have. The tick is no object."""
-    return not held.gone and subject not in wanted and subject != subjects.TICK
+    """Whether the stream shows something alive that the store does not have. A tick is no object."""
+    return not held.gone and subject not in wanted and subject != subjects.TICK and not subjects.is_feed_tick(subject)
 
 
-class Unnamed(Exception):
+class Unnamed(KubusError):
     """A delete whose last value is compacted away: its subject is unknown; only a repair finds it."""
 
 
@@ -196,6 +197,27 @@ def tick(revision: int) -> Message:
     """A bookmark: all before this revision has been sent."""
     data = events.frame("BOOKMARK", b'{"metadata":{"resourceVersion":"%d"}}' % revision)
     return Message(subjects.TICK, revision, "BOOKMARK", data, message_id(subjects.TICK, revision))
+
+
+def feed_tick(node: str, revision: int) -> Message:
+    """A node's own bookmark: its feed is complete. Without one, an empty feed (a wiped mirror) means nothing to it."""
+    subject = subjects.feed_tick(node)
+    data = events.frame("BOOKMARK", b'{"metadata":{"resourceVersion":"%d"}}' % revision)
+    return Message(subject, revision, "BOOKMARK", data, f"{message_id(subject, revision)}")
+
+
+def nodes_in(subjects_: Iterable[str]) -> set[str]:
+    """The nodes among objects' subjects."""
+    return {node for subject in subjects_ if (node := node_of(subject))}
+
+
+def node_of(subject: str) -> str:
+    """The node whose own object flows on this subject, "" for any other."""
+    match subject.split("."):
+        case ["watch", "api", "v1", "nodes", name]:
+            return subjects.text_of(name)
+        case _:
+            return ""
 
 
 def put_message(fix: Fix, stored: bytes, revision: int, now: int) -> Message:

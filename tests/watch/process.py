@@ -1,0 +1,63 @@
+"""A real nats-server as a child process: started, killed, wiped, reloaded, stopped."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from master.watch.nats_server import Place, User, nats_config
+from tests.store.process import free_port
+
+BINARY = str(Path(sys.executable).parent / "nats-server")
+
+
+class Nats:
+    """One server on loopback; the same port through all restarts."""
+
+    def __init__(self, directory: Path, users: Sequence[User] = ()) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.store = directory / "jetstream"
+        self._log = directory / "log"
+        self._file = directory / "nats.conf"
+        self._place = Place("127.0.0.1", free_port(), str(self.store), str(directory / "pid"))
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"nats://127.0.0.1:{self._place.port}"
+        self.allow(users)
+
+    def allow(self, users: Sequence[User]) -> None:
+        """Write the config; a running server reads it at once."""
+        self._file.write_text(nats_config(self._place, users))
+        if self._process:
+            self._process.send_signal(signal.SIGHUP)
+
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
+    def start(self) -> None:
+        assert self._process is None
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen([BINARY, "-c", str(self._file)], stdout=log, stderr=log, env=os.environ)
+
+    def kill(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def pause(self) -> None:
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    def wipe(self) -> None:
+        """Lose the disk. Only while it does not run."""
+        assert self._process is None
+        shutil.rmtree(self.store, ignore_errors=True)
