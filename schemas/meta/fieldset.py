@@ -189,7 +189,18 @@ def decode(tree: Any, path: Path = ()) -> Iterator[Path]:
         if element == ".":
             yield path
         else:
+            _check_element(element)
             yield from decode(inner, (*path, element))
+
+
+def _check_element(element: str) -> None:
+    known = element.startswith((MEMBER, ITEM, VALUE))
+    try:
+        found = None if element.startswith(MEMBER) else msgspec.json.decode(element[len(ITEM):])
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        known = False
+    if not known or (element.startswith(ITEM) and not isinstance(found, dict)):
+        raise BadRequest(f"fieldsV1 holds {element!r}, which is no path element")
 
 
 def text(path: Path) -> str:

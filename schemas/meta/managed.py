@@ -64,7 +64,7 @@ class Applied(Struct, frozen=True):
 def apply(live: Json | None, wanted: Json, manager: str, type_: type[Struct], *, now: str, force: bool = False,
           subresource: str = "") -> Applied:
     """Server-side apply of `wanted` by `manager`; `now` is RFC 3339. Unchanged: the very `live`. Raises BadRequest."""
-    if wanted.get("metadata", {}).get("managedFields"):
+    if _metadata(wanted).get("managedFields"):
         raise BadRequest("metadata.managedFields must be nil")
     wanted = _through(without_nulls(wanted), subresource)
     me = Manager(manager, APPLY, str(wanted.get("apiVersion", "")), subresource)
@@ -92,7 +92,7 @@ def updated(old: Json | None, new: Json, manager: str, type_: type[Struct], *, n
 
     A writer may hand in books of its own (kubectl migrates them by a JSON patch); an empty list closes them all.
     """
-    given = new.get("metadata", {}).get("managedFields")
+    given = _metadata(new).get("managedFields")
     books = _books(new) or ({} if given is not None else _books(old or {}))
     if not books and not begin:
         return new
@@ -161,25 +161,35 @@ def _released(books: Books, me: Manager, taken: Paths) -> Books:
 
 def _bare(document: Json) -> Json:
     """Without the books themselves and the version: they change with every write."""
-    metadata = {name: value for name, value in document.get("metadata", {}).items()
+    metadata = {name: value for name, value in _metadata(document).items()
                 if name not in ("managedFields", "resourceVersion", "generation")}
     return {**document, "metadata": metadata}
 
 
+def _metadata(document: Json) -> Json:
+    found = document.get("metadata") or {}
+    if not isinstance(found, dict):
+        raise BadRequest("metadata must be an object")
+    return found
+
+
 def _books(document: Json) -> Books:
-    """metadata.managedFields as books. Raises BadRequest for a field set that is no tree."""
+    """metadata.managedFields as books. Raises BadRequest for what is no list of entries or no tree of fields."""
+    entries = _metadata(document).get("managedFields") or []
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise BadRequest("metadata.managedFields must be a list of objects")
     found: Books = {}
-    for entry in document.get("metadata", {}).get("managedFields") or ():
-        if entry.get("manager") and entry.get("operation") in (APPLY, UPDATE):
-            manager = Manager(entry["manager"], entry["operation"], entry.get("apiVersion", ""),
-                              entry.get("subresource", ""))
-            found[manager] = Book(frozenset(decode(entry.get("fieldsV1") or {})), entry.get("time", ""))
+    for entry in entries:
+        words = [str(entry.get(name) or "") for name in ("manager", "operation", "apiVersion", "subresource")]
+        manager = Manager(*words)
+        if manager.name and manager.operation in (APPLY, UPDATE):
+            found[manager] = Book(frozenset(decode(entry.get("fieldsV1") or {})), str(entry.get("time") or ""))
     return found
 
 
 def _with_books(document: Json, books: Books) -> Json:
     """Entries in Kubernetes' order: applied first, then by time and name."""
-    metadata = {name: value for name, value in document.get("metadata", {}).items() if name != "managedFields"}
+    metadata = {name: value for name, value in _metadata(document).items() if name != "managedFields"}
     ordered = sorted(books, key=lambda m: (m.operation, books[m].time, m.name, m.subresource))
     entries = [_entry(manager, books[manager]) for manager in ordered]
     return {**document, "metadata": {**metadata, "managedFields": entries} if entries else metadata}
