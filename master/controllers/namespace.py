@@ -17,6 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from schemas.core.namespace import NAMESPACE, Namespace, NamespaceCondition, NamespaceStatus
+from schemas.errors import Unreachable
 from schemas.kind import Kind
 from schemas.meta import conditions
 from schemas.meta.object import Resource
@@ -98,7 +99,11 @@ def _described(namespace: Namespace, left: Mapping[str, tuple[Resource, ...]], n
 
 
 async def gather(world: World, key: str) -> Given | None:
-    """The contents are listed only while the namespace is being deleted."""
+    """The contents are listed only while the namespace is being deleted.
+
+    From the moment the namespace is marked nothing new can come into it, so a list at that revision or later that is
+    empty stays empty. Raises Unreachable when the API can only offer an older one (it has lost etcd).
+    """
     namespace: Namespace | None = world[NAMESPACE].get(key)
     if namespace is None:
         return None
@@ -106,7 +111,9 @@ async def gather(world: World, key: str) -> Given | None:
         return Given(namespace, {})
     inside = {}
     for kind in INSIDE:
-        objects, _ = await world.api.list(kind, key)
+        objects, revision = await world.api.list(kind, key)
+        if revision < int(namespace.metadata.resource_version or 0):
+            raise Unreachable("the API answered from a cache that has not seen the namespace's deletion")
         inside[kind.plural] = tuple(objects)
     return Given(namespace, inside)
 
