@@ -198,7 +198,7 @@ class Informers:
         if self._node:
             feed = subjects.parse_feed(subject)
             cache = self._caches.get(("", "v1", feed.plural))
-            return (cache, f"{feed.namespace}/{feed.name}") if cache else None
+            return (cache, f"{feed.namespace}/{feed.name}") if cache is not None else None
         where = subjects.parse(subject)
         cache = self._caches.get((where.group, where.version, where.plural))
         if cache is None:

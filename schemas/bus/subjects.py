@@ -109,6 +109,12 @@ def feed_tick(node: str) -> str:
     return f"watch.api.v1.nodes.{token(node)}.tick"
 
 
+def is_feed_tick(text: str) -> bool:
+    """Is this some node's feed tick?"""
+    parts = text.split(".")
+    return len(parts) == 6 and parts[:4] == ["watch", "api", "v1", "nodes"] and parts[5] == "tick"
+
+
 def heartbeat(node: str) -> str:
     """Where a node says once a second that it lives."""
     return f"beat.node.{token(node)}"

@@ -1,0 +1,137 @@
+"""Caches: newest wins, a snapshot is swapped in whole, an empty mirror is not an empty world."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.bus import Bus, Frame, Mark
+from runtime.informer import Cache, Informers
+from schemas import codec
+from schemas.bus import subjects
+from schemas.bus.subjects import FeedId, ObjectId
+from schemas.core.configmap import CONFIGMAP, ConfigMap
+from schemas.meta.object import ObjectMeta
+
+pytestmark = pytest.mark.unit
+
+
+def frame(name: str, revision: int, value: str = "", type_: str = "MODIFIED", subject: str = "") -> Frame:
+    obj = ConfigMap(api_version="v1", kind="ConfigMap", metadata=ObjectMeta(name=name, namespace="ns"),
+                    data={"v": value or str(revision)})
+    where = subject or subjects.subject(ObjectId("", "v1", "configmaps", "ns", name))
+    return Frame(where, type_, revision, codec.encode(obj), f"request-{revision}", revision)
+
+
+def tick(revision: int, subject: str = subjects.TICK) -> Frame:
+    return Frame(subject, "BOOKMARK", revision, b"{}", "", revision)
+
+
+def informers(node: str = "") -> tuple[Informers, Cache, list[tuple[str, str | None, str | None]]]:
+    made = Informers(Bus.__new__(Bus), [CONFIGMAP], node=node)
+    told: list[tuple[str, str | None, str | None]] = []
+
+    def listen(key: str, old: Any, new: Any) -> None:
+        told.append((key, old and old.data["v"], new and new.data["v"]))
+
+    made[CONFIGMAP].on_change(listen)
+    return made, made[CONFIGMAP], told
+
+
+def feed(made: Informers, *items: Frame | Mark) -> None:
+    for item in items:
+        if isinstance(item, Frame):
+            made.take_in(item)
+        else:
+            made.mark(item)
+
+
+async def test_a_snapshot_is_complete_only_with_a_tick() -> None:
+    made, cache, told = informers()
+    feed(made, Mark.RESET, frame("a", 5), Mark.SYNCED)
+    assert not made.synced.is_set()
+    feed(made, tick(6))
+    assert made.synced.is_set()
+    assert (made.revision, told, len(cache)) == (6, [("ns/a", None, "5")], 1)
+
+
+async def test_a_wiped_mirror_does_not_empty_the_cache() -> None:
+    made, cache, told = informers()
+    feed(made, Mark.RESET, frame("a", 5), frame("b", 4), tick(6), Mark.SYNCED)
+    told.clear()
+    feed(made, Mark.RESET, Mark.SYNCED)
+    assert len(cache) == 2
+    feed(made, frame("a", 5), frame("c", 9), tick(10))
+    assert sorted(told) == [("ns/b", "4", None), ("ns/c", None, "9")]
+    assert made.revision == 10
+
+
+async def test_older_news_and_news_of_the_dead_are_refused() -> None:
+    made, cache, told = informers()
+    feed(made, Mark.RESET, tick(1), Mark.SYNCED, frame("a", 5), frame("a", 4), frame("a", 7, type_="DELETED"),
+         frame("a", 6))
+    assert told == [("ns/a", None, "5"), ("ns/a", "5", None)]
+    feed(made, frame("a", 8))
+    assert cache.get("ns/a") is not None
+    assert cache.revision_of("ns/a") == 8
+
+
+async def test_a_node_follows_its_own_tree_and_waits_for_its_own_tick() -> None:
+    made, cache, _ = informers(node="n1")
+    assert made.filters() == ("watch.api.v1.nodes.n1.>",)
+    mine = subjects.feed(FeedId("n1", "configmaps", "ns", "a"))
+    feed(made, Mark.RESET, frame("a", 5, subject=mine), Mark.SYNCED)
+    assert not made.synced.is_set()
+    feed(made, tick(6, subjects.feed_tick("n1")))
+    assert made.synced.is_set()
+    assert cache.get("ns/a") is not None
+
+
+async def test_whoever_waits_for_a_revision_is_woken_by_it_and_not_before() -> None:
+    made, _, _ = informers()
+    feed(made, Mark.RESET, tick(1), Mark.SYNCED)
+    waiting = asyncio.create_task(made.caught_up(7))
+    await asyncio.sleep(0)
+    feed(made, frame("a", 6))
+    made._wake()
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    feed(made, tick(7))
+    made._wake()
+    await waiting
+    with pytest.raises(TimeoutError):
+        await made.caught_up(99, timeout=0.01)
+
+
+async def test_indexes_follow_every_change() -> None:
+    made, cache, _ = informers()
+    cache.add_index("value", lambda obj: [obj.data["v"]])
+    feed(made, Mark.RESET, frame("a", 1, "x"), frame("b", 2, "x"), tick(2), Mark.SYNCED)
+    assert [o.metadata.name for o in cache.by("value", "x")] == ["a", "b"]
+    feed(made, frame("a", 3, "y"), frame("b", 4, type_="DELETED"))
+    assert cache.by("value", "x") == []
+    assert [o.metadata.name for o in cache.by("value", "y")] == ["a"]
+
+
+HISTORY = st.lists(st.tuples(st.sampled_from("abc"), st.booleans(), st.booleans()), max_size=30)
+
+
+@given(HISTORY)
+def test_any_history_with_resets_ends_in_the_newest_state(history: list[tuple[str, bool, bool]]) -> None:
+    made, cache, _ = informers()
+    newest: dict[str, Frame] = {}
+    feed(made, Mark.RESET, tick(1), Mark.SYNCED)
+    for revision, (name, deleted, reset) in enumerate(history, start=2):
+        newest[name] = frame(name, revision, type_="DELETED" if deleted else "MODIFIED")
+        if reset:
+            feed(made, Mark.RESET, *(f for f in newest.values() if f.type != "DELETED"), tick(revision), Mark.SYNCED)
+        else:
+            feed(made, newest[name])
+    alive = {f"ns/{name}": str(f.revision) for name, f in newest.items() if f.type != "DELETED"}
+    assert {key: cache.get(key).data["v"] for key in alive} == alive  # type: ignore[union-attr]
+    assert len(cache) == len(alive)
+
