@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from ..containers import labels
 from ..containers.containers import Change, Containers, EngineDown, Found
-from ..containers.labels import Owner
+from ..containers.labels import Identity, Owner
 
 log = logging.getLogger(__name__)
 RELIST_SECONDS = 120.0
@@ -31,6 +31,7 @@ class Sight:
         self._found: dict[str, Found] = {}
         self._pod_of: dict[str, str] = {}
         self._of_pod: dict[str, set[str]] = {}
+        self._who: dict[str, Identity] = {}
         self._stale: set[str] = set()
         self._looked: dict[str, float] = {}
         self._lost = False
@@ -43,6 +44,10 @@ class Sight:
     def about(self, uid: str) -> tuple[Found, ...]:
         """What is remembered of a pod's containers, without asking."""
         return tuple(self._found[id_] for id_ in self._of_pod.get(uid, ()) if id_ in self._found)
+
+    def identities(self, uid: str) -> tuple[Identity, ...]:
+        """What the pod's containers say of themselves."""
+        return tuple(self._who[id_] for id_ in self._of_pod.get(uid, ()) if id_ in self._who)
 
     def touched(self, id_: str, uid: str) -> None:
         """We did something to it: look again next time."""
@@ -78,7 +83,7 @@ class Sight:
 
     def _drop(self, id_: str) -> None:
         uid = self._pod_of.pop(id_, "")
-        for memory in (self._found, self._looked):
+        for memory in (self._found, self._looked, self._who):
             memory.pop(id_, None)
         self._stale.discard(id_)
         siblings = self._of_pod.get(uid)
@@ -107,6 +112,7 @@ class Sight:
             return
         if change.at and self._looked.get(change.id, 0.0) > change.at:
             return
+        self._who[change.id] = who
         self.touched(change.id, who.uid)
         if change.action != "create":
             self._wake(who.uid)
@@ -121,7 +127,10 @@ class Sight:
         for id_, row in listed.items():
             who = labels.read(row.labels)
             known = self._found.get(id_)
-            if who is not None and (known is None or known.state != row.state):
+            if who is None:
+                continue
+            self._who[id_] = who
+            if known is None or known.state != row.state:
                 self.touched(id_, who.uid)
                 self._wake(who.uid)
         self.listed.set()

@@ -16,6 +16,7 @@ from typing import Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
+from runtime.log import request_id
 from schemas.core.pod import Pod
 from schemas.core.podstatus import PodStatus
 from schemas.meta import conditions
@@ -109,6 +110,7 @@ class Worker:
     async def _turn(self, tasks: asyncio.TaskGroup) -> bool:
         """One look, decision and wait; whether the pod is done."""
         self.inbox.woken.clear()
+        request_id.set(self.inbox.request)
         pod, now = self.inbox.pod, self._parts.now()
         try:
             seen = await self._look(pod)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
@@ -20,7 +20,7 @@ from schemas.core.pod import Pod
 from schemas.core.podspec import PodSpec
 from schemas.meta.object import ObjectMeta
 
-from ..containers import labels
+from ..containers.labels import Identity
 from .stopping import grace_of
 from .supplies import Supplies
 from .worker import Inbox, Parts, Worker
@@ -77,7 +77,7 @@ class Workers:
         """Containers of a pod that nobody wants."""
         if uid in self._inboxes:
             return
-        stub = _from_labels(uid, [c.labels for c in self._parts.sight.about(uid)])
+        stub = _from_labels(uid, self._parts.sight.identities(uid))
         if stub is not None:
             log.info("removing what is left of a pod that is gone", extra={"pod": stub.metadata.name, "uid": uid})
             self._orphans.add(uid)
@@ -112,9 +112,8 @@ def _deleted(pod: Pod, now: float) -> Pod:
     return replace(pod, metadata=meta)
 
 
-def _from_labels(uid: str, found: list[Mapping[str, str]]) -> Pod | None:
+def _from_labels(uid: str, known: tuple[Identity, ...]) -> Pod | None:
     """As much of the pod as its containers' labels tell."""
-    known = [who for who in map(labels.read, found) if who is not None]
     if not known:
         return None
     names = sorted({who.container for who in known if who.container})

@@ -45,15 +45,26 @@ class Bus:
     async def connect(cls, config: BusConfig, *, wait: bool = True) -> Self:
         """A connected bus. `wait`: keep trying for ever; else raise Unreachable if the first try fails."""
         bus = cls(config)
-        await bus._connection.listen(f"{bus._own}.r.*", bus._inbox.on_message)
-        bus._connection.watch(bus._inbox)
-        bus._connection.watch(bus)
         try:
+            await bus._listen()
             await bus._connection.open(wait=wait)
         except BaseException:
             await bus.close()
             raise
         return bus
+
+    @classmethod
+    async def begin(cls, config: BusConfig) -> Self:
+        """A bus that connects by itself, for ever; until it has, calls raise Unreachable. For who can work without."""
+        bus = cls(config)
+        await bus._listen()
+        bus._connection.begin()
+        return bus
+
+    async def _listen(self) -> None:
+        await self._connection.listen(f"{self._own}.r.*", self._inbox.on_message)
+        self._connection.watch(self._inbox)
+        self._connection.watch(self)
 
     @property
     def connected(self) -> bool:

@@ -71,11 +71,15 @@ class Connection:
 
     async def open(self, *, wait: bool) -> None:
         """Start. `wait`: return only when connected, however long it takes; else raise Unreachable after one try."""
-        self._keeper = asyncio.create_task(self._keep(), name="bus connection")
+        self.begin()
         await (self._up if wait else self._tried).wait()
         if not self.connected and not wait:
             await self.close()
             raise Unreachable(f"the bus at {self.config.url} does not answer: {self.last_error}")
+
+    def begin(self) -> None:
+        """Start, and wait for nothing."""
+        self._keeper = asyncio.create_task(self._keep(), name="bus connection")
 
     async def close(self) -> None:
         """End the link; everybody waiting on it gets Unreachable."""

@@ -1,0 +1,76 @@
+"""`python -m agents.cli run|purge --config FILE`: the two things a worker's agent does from a command line."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ctypes
+import gc
+import os
+import sys
+from pathlib import Path
+
+from runtime.config import AgentConfig, BadConfig, load
+
+_M_ARENA_MAX, _M_TRIM_THRESHOLD = -8, -1
+"""mallopt(3)."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code: 0 done or told to stop, 1 failed (the reason is on stderr), 2 wrong usage."""
+    parser = argparse.ArgumentParser(prog="python -m agents.cli", description="one worker's agent")
+    parser.add_argument("command", choices=("run", "purge"))
+    parser.add_argument("--config", required=True, type=Path)
+    asked = parser.parse_args(arguments)
+    try:
+        config = load(asked.config, AgentConfig)
+    except BadConfig as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return _run(config) if asked.command == "run" else _purge(config)
+
+
+def _run(config: AgentConfig) -> int:
+    _spare_memory()
+    os.umask(0o022)
+    from runtime.supervise import run_process
+
+    from .app import run
+
+    gc.collect()
+    gc.freeze()
+    return run_process(lambda: run(config), "agent", config.log_level)
+
+
+def _spare_memory() -> None:
+    """Two malloc arenas instead of one per thread, and free pages given back early: an idle agent must stay small."""
+    try:
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_ARENA_MAX, 2)
+        libc.mallopt(_M_TRIM_THRESHOLD, 128 * 1024)
+    except (OSError, AttributeError):
+        return  # not glibc
+
+
+def _purge(config: AgentConfig) -> int:
+    from .containers.containers import ContainersError
+
+    async def purge() -> str:
+        from .app import engine_of
+        from .kubelet.purge import purge as remove
+
+        async with engine_of(config) as engine:
+            gone = await remove(engine, config.cluster, config.node, Path(config.state) if config.state else None)
+        return f"removed {gone.containers} containers and {gone.networks} networks"
+
+    try:
+        said = asyncio.run(purge())
+    except ContainersError as error:
+        sys.stderr.write(f"cannot purge: {error}\n")
+        return 1
+    sys.stdout.write(f"{said}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

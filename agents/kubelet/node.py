@@ -1,0 +1,231 @@
+"""Registers this machine as a Node and keeps saying that it lives.
+
+    on start          create the Node, or adopt the one of that name: labels and status (never its spec)
+    every second      a beat on the bus: costs etcd nothing, and tells within seconds that a machine died
+    every 10 s        the Lease in kube-node-lease, for Kubernetes' sake; the status too, if it changed or is old
+
+Reads the machine and the engine. Writes nodes, nodes/status, its Lease, `beat.node.<name>`. Nothing here ends the
+process: an API, bus or engine that is away is waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from runtime.backoff import exponential
+from schemas import codec
+from schemas.bus.subjects import heartbeat
+from schemas.coordination.lease import LEASE, Lease, LeaseSpec
+from schemas.core.node import NODE, Node, Taint
+from schemas.core.nodestatus import NodeStatus
+from schemas.errors import AlreadyExists, KubusError, NotFound
+from schemas.kind import Kind
+from schemas.meta import time as moments
+from schemas.meta.object import ObjectMeta, OwnerReference
+
+from ..containers.containers import Containers, Engine, EngineDown, Image
+from . import machine, nodestatus
+from .nodestatus import Facts
+
+log = logging.getLogger(__name__)
+BEAT_SECONDS = 1.0
+LEASE_SECONDS = 10.0
+LEASE_DURATION = 40
+REPEAT_SECONDS = 300.0
+IMAGES_SECONDS = 60.0
+LEASES = "kube-node-lease"
+_PAUSE = exponential(0.2, 2.0, 10.0)
+
+
+class NodeApi(Protocol):
+    """The part of runtime.api.Api that is used here."""
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Any: ...
+
+    async def create(self, kind: Kind, obj: Any, *, subresource: str = "", name: str = "") -> Any: ...
+
+    async def update(self, kind: Kind, obj: Any, *, subresource: str = "") -> Any: ...
+
+    async def patch(self, kind: Kind, namespace: str, name: str, patch: Any, *, subresource: str = "",
+                    type: Literal["merge", "strategic", "json"] = "merge") -> Any: ...
+
+
+class Beats(Protocol):
+    """The part of runtime.bus.Bus that is used here."""
+
+    async def publish(self, subject: str, data: bytes, headers: Mapping[str, str] | None = None) -> None: ...
+
+
+class Who(Struct, frozen=True):
+    """What the operator said of this node."""
+
+    name: str
+    labels: Mapping[str, str] = {}
+    taints: tuple[Taint, ...] = ()
+
+
+class Registrar:
+    """See the module. `now` is Unix seconds."""
+
+    def __init__(self, who: Who, api: NodeApi, bus: Beats, engine: Containers, now: Callable[[], float]) -> None:
+        self._who, self._api, self._bus, self._engine, self._now = who, api, bus, engine, now
+        self._known: Engine | None = None
+        self._images: tuple[Image, ...] = ()
+        self._images_at = 0.0
+        self._lease: Lease | None = None
+        self._node: Node | None = None
+        self._said: NodeStatus | None = None
+        self._said_at = 0.0
+        self.trouble = ""
+        self._news = asyncio.Event()
+        self.address = machine.address()
+        self.registered = asyncio.Event()
+
+    def engine_state(self, trouble: str) -> None:
+        """The engine went (in words) or came ("")."""
+        if trouble != self.trouble:
+            self.trouble = trouble
+            self._news.set()
+
+    def set_engine(self, engine: Engine) -> None:
+        """What the engine said of the machine."""
+        self._known = engine
+
+    @property
+    def memory(self) -> int:
+        """Bytes of the machine."""
+        return self._known.memory if self._known else 0
+
+    def allocatable(self) -> Mapping[str, str]:
+        """What pods may have; for the downward API."""
+        return nodestatus.allocatable(self._facts()) if self._known else {}
+
+    def _facts(self) -> Facts:
+        engine = self._known or _nobody(self._who.name)
+        total, free = machine.disk(Path(engine.root or "/"))
+        return Facts(
+            node=self._who.name, engine=engine, address=self.address, hostname=socket.gethostname(),
+            disk_total=total, disk_free=free, memory_free=machine.free_memory(), processes=machine.processes(),
+            process_limit=machine.process_limit(), machine_id=machine.machine_id(), boot_id=machine.boot_id(),
+            system_uuid=machine.system_uuid(), images=self._images, trouble=self.trouble,
+        )
+
+    # ---- the three loops -----------------------------------------------------------------------------------------
+
+    async def beat(self) -> None:
+        """Every second, for ever."""
+        while True:
+            said = {"node": self._who.name, "time": self._now(), "ready": not self.trouble, "message": self.trouble}
+            try:
+                await self._bus.publish(heartbeat(self._who.name), msgspec.json.encode(said))
+            except KubusError as error:
+                log.debug("a beat was not sent", extra={"error": str(error)})
+            await asyncio.sleep(BEAT_SECONDS)
+
+    async def renew(self) -> None:
+        """The Lease, for ever."""
+        while True:
+            await self.registered.wait()
+            try:
+                await self._renew_once()
+            except KubusError as error:
+                self._lease = None
+                log.warning("the node's lease was not renewed", extra={"error": str(error)})
+            await asyncio.sleep(LEASE_SECONDS)
+
+    async def _renew_once(self) -> None:
+        at = moments.micro(datetime.fromtimestamp(self._now(), UTC))
+        if self._lease is None:
+            self._lease = await self._find_lease(at)
+        spec = replace(self._lease.spec, holder_identity=self._who.name, renew_time=at,
+                       lease_duration_seconds=LEASE_DURATION)
+        self._lease = await self._api.update(LEASE, replace(self._lease, spec=spec))
+
+    async def _find_lease(self, at: str) -> Lease:
+        try:
+            found: Lease = await self._api.get(LEASE, LEASES, self._who.name)
+        except NotFound:
+            owner = (OwnerReference(api_version="v1", kind="Node", name=self._who.name, uid=self._node.metadata.uid),
+                     ) if self._node else ()
+            meta = ObjectMeta(name=self._who.name, namespace=LEASES, owner_references=owner)
+            spec = LeaseSpec(holder_identity=self._who.name, lease_duration_seconds=LEASE_DURATION, renew_time=at)
+            found = await self._api.create(LEASE, Lease(api_version=LEASE.api_version, kind="Lease", metadata=meta,
+                                                        spec=spec))
+        return found
+
+    async def report(self) -> None:
+        """Register, then keep the status true, for ever."""
+        failures = 0
+        while True:
+            self._news.clear()
+            try:
+                await self._look()
+                await self._say()
+                failures = 0
+            except KubusError as error:
+                failures += 1
+                log.warning("the node's status was not taken", extra={"error": str(error), "failures": failures})
+            pause = _PAUSE(failures) if failures else LEASE_SECONDS
+            try:
+                async with asyncio.timeout(pause):
+                    await self._news.wait()
+            except TimeoutError:
+                continue
+
+    async def _look(self) -> None:
+        """Ask the engine what changes seldom. An engine that is down leaves what was known."""
+        try:
+            if self._known is None:
+                self._known = await self._engine.engine()
+            if self._now() - self._images_at >= IMAGES_SECONDS:
+                self._images, self._images_at = await self._engine.images(), self._now()
+        except EngineDown as error:
+            self.trouble = self.trouble or str(error)
+
+    async def _say(self) -> None:
+        if self._node is None:
+            await self._register()
+            return
+        before = self._said or self._node.status or NodeStatus()
+        status = nodestatus.status(self._facts(), before.conditions, self._now())
+        if self._known is None and before.capacity:  # an engine that is down at our start has not shrunk the machine
+            status = replace(before, conditions=status.conditions, addresses=status.addresses)
+        due = self._now() - self._said_at >= REPEAT_SECONDS
+        if self._said is not None and nodestatus.same(self._said, status) and not due:
+            return
+        body = {"status": msgspec.json.decode(codec.encode(status))}
+        try:
+            await self._api.patch(NODE, "", self._who.name, body, subresource="status", type="strategic")
+        except NotFound:
+            self._node = None  # somebody deleted it: register again
+            self.registered.clear()
+            raise
+        self._said, self._said_at = status, self._now()
+
+    async def _register(self) -> None:
+        new = nodestatus.node(self._facts(), self._who.labels, self._who.taints, self._now())
+        try:
+            self._node = await self._api.create(NODE, new)
+        except AlreadyExists:
+            body = {"metadata": {"labels": new.metadata.labels}}
+            self._node = await self._api.patch(NODE, "", self._who.name, body, type="strategic")
+        log.info("the node is registered", extra={"node": self._who.name})
+        self._said = None
+        await self._say()
+        self.registered.set()
+
+
+def _nobody(name: str) -> Engine:
+    """An engine that never answered: the node registers all the same, not ready, with nothing to give."""
+    return Engine(version="unknown", os="linux", os_image="", kernel="", architecture="", cpus=0, memory=0, name=name,
+                  root="/")
