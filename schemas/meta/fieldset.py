@@ -2,7 +2,8 @@
 
 A path is a tuple of elements as FieldsV1 writes them: `f:spec`, `k:{"name":"a"}` (an item of a keyed list), `v:"x"` (an
 item of a set). What Kubernetes treats as one value (scalars, atomic lists, maps and structs) is one path. Reads JSON
-values beside their struct types; facts in `lists.py`. Refuses a keyed item without its keys (BadRequest).
+values (tuples as lists) beside their struct types; facts in `lists.py`. Refuses a keyed item without its keys, and trees
+that are no field sets (BadRequest).
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def children(value: Any, node: Node) -> list[Child] | None:
         return [Child(MEMBER + name, name, part, Node(known.get(name), owner, name)) for name, part in value.items()]
     if isinstance(value, dict) and shape.form == MAP and node.field not in ATOMIC_MAPS.get(node.owner, ()):
         return [Child(MEMBER + name, name, part, Node(shape.item)) for name, part in value.items()]
-    if isinstance(value, list) and shape.form == LIST:
+    if isinstance(value, list | tuple) and shape.form == LIST:
         rule = list_rule(node.owner, node.field)
         if rule.type == "set":
             return [Child(VALUE + _json(item), "", item, Node(None)) for item in value]
@@ -157,7 +158,7 @@ def without(value: Any, gone: Paths, kept_empty: Paths, node: Node, path: Path =
         inner = (*path, part.element)
         if inner not in gone:
             rest = without(part.value, gone, kept_empty, part.node, inner)
-            if rest or not isinstance(rest, dict | list) or not part.value or inner in kept_empty:
+            if rest or not isinstance(rest, dict | list | tuple) or not part.value or inner in kept_empty:
                 kept.append((part.name, rest))
     return dict(kept) if isinstance(value, dict) else [rest for _, rest in kept]
 

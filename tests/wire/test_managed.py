@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -145,6 +146,14 @@ def test_an_update_that_removes_a_field_ends_its_ownership() -> None:
     live = done(None, config(a="1", b="2"), "me", CONFIGMAP)
     after = updated(live, {**live, "data": {"a": "1"}}, "you", CONFIGMAP, now=T2)
     assert books(after) == {("me", APPLY): {"f:data": {"f:a": {}}}}
+
+
+def test_documents_made_from_structs_count_their_items_too() -> None:
+    old = msgspec.to_builtins(msgspec.convert(deployment(1, {"name": "a", "image": "x"}), DEPLOYMENT))
+    new = msgspec.to_builtins(msgspec.convert(deployment(1, {"name": "a", "image": "y"}), DEPLOYMENT))
+    after = updated(old, new, "you", DEPLOYMENT, now=T1)
+    assert books(after)["you", UPDATE] == {"f:spec": {"f:template": {"f:spec": {
+        "f:containers": {'k:{"name":"a"}': {"f:image": {}}}}}}}
 
 
 def test_status_is_booked_by_its_door() -> None:
