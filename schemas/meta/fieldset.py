@@ -1,9 +1,9 @@
 """Which fields an object holds, as paths: the ground of field ownership (metadata.managedFields, FieldsV1).
 
-A path is a tuple of elements as FieldsV1 writes them: `f:spec`, `k:{"name":"a"}` (an item of a keyed list), `v:"x"` (an
-item of a set). What Kubernetes treats as one value (scalars, atomic lists, maps and structs) is one path. Reads JSON
-values (tuples as lists) beside their struct types; facts in `lists.py`. Refuses a keyed item without its keys, and trees
-that are no field sets (BadRequest).
+A path is a tuple of elements as FieldsV1 writes them: `f:spec`, `k:{"name":"a"}` (an item of a keyed list), `v:"x"`
+(an item of a set). What Kubernetes treats as one value (scalars, atomic lists, maps and structs) is one path. Reads
+JSON values (tuples as lists) beside their struct types; facts in `lists.py`. Refuses a keyed item without its keys, and
+trees that are no field sets (BadRequest).
 """
 
 from __future__ import annotations
