@@ -11,6 +11,7 @@ from master.scheduler.podinfo import PodInfos
 from master.scheduler.table import NodeTable
 from schemas.core.node import Node
 from schemas.core.pod import Pod
+from schemas.meta.object import key_of
 
 HOST, ZONE = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
 
@@ -66,5 +67,5 @@ def place(made: NodeTable, *pods: Pod, infos: PodInfos | None = None) -> NodeTab
     infos = infos or PodInfos()
     for each in pods:
         living = each.metadata.deletion_timestamp is None
-        made.put_pod(f"{each.metadata.namespace}/{each.metadata.name}", infos.of(each), each.spec.node_name, living=living)
+        made.put_pod(key_of(each), infos.of(each), each.spec.node_name, living=living)
     return made

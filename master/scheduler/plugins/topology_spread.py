@@ -3,7 +3,7 @@
 Which nodes count as domains: those that have all topology keys of the pod's constraints and, by default, match its
 node selector and affinity (nodeAffinityPolicy Honor); taints only on request (nodeTaintsPolicy Honor). Source: KEP-895,
 KEP-3022, KEP-3094. A pod with an owner and without constraints gets Kubernetes' built-in soft ones over hosts and
-zones, counted by owner.
+zones, counted by owner; a node without one of those labels counts as lying in an empty domain.
 """
 
 from __future__ import annotations
@@ -103,13 +103,13 @@ class SpreadPreference(Score):
         if spread.key == HOSTNAME:
             crowded = nodes.tallies.of(spread.crowd).rows[nodes.rows].astype(np.float64)
             crowded *= weight
-            if spread.most > 1:
-                crowded += (spread.most - 1.0) * (ids != 0)
+            crowded += (spread.most - 1.0) * (ids != 0) if stated else spread.most - 1.0
             return crowded
         by_value = domains.counts.astype(np.float64)
         by_value *= weight
         by_value += spread.most - 1.0
-        by_value[0] = 0.0
+        if stated:
+            by_value[0] = 0.0
         found: Floats = by_value[ids]
         return found
 
