@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
@@ -22,6 +23,9 @@ from .backoff import Delays, exponential
 log = logging.getLogger(__name__)
 Start = Callable[[], Awaitable[None]]
 RESTART: Delays = exponential(0.2, 2.0, 30.0)
+END_SECONDS = 8.0
+"""How long an orderly end may take. A swallowed cancellation must not keep a process for ever: what hangs is named
+and the process leaves; everything it owes survives a kill -9 anyway."""
 
 
 class Ended(KubusError):
@@ -88,6 +92,12 @@ def run_process(main: Callable[[], Coroutine[Any, Any, None]], component: str, l
     return 0
 
 
+def _leave() -> None:
+    waiting = [f"{task.get_name()}: {task.get_stack(limit=1)}" for task in asyncio.all_tasks()]
+    log.error("stopping took too long; leaving", extra={"seconds": END_SECONDS, "hanging": waiting})
+    os._exit(1)
+
+
 async def _until_signal(main: Callable[[], Coroutine[Any, Any, None]], component: str) -> None:
     loop = asyncio.get_running_loop()
     task = asyncio.create_task(main(), name=component)
@@ -100,6 +110,7 @@ async def _until_signal(main: Callable[[], Coroutine[Any, Any, None]], component
         told.append(number.name)
         log.info("told to stop", extra={"signal": number.name})
         task.cancel()
+        loop.call_later(END_SECONDS, _leave)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)

@@ -93,8 +93,10 @@ class Processes:
         """Keep every component alive until cancelled, then stop all in reverse order."""
         tasks = [asyncio.create_task(self._keep(c), name=c.name) for c in self._components.values()]
         try:
-            await asyncio.gather(*tasks)
-        finally:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:  # one by one: servers stay until their clients are gone, and no end is cancelled half-way
             for task in reversed(tasks):
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
