@@ -8,7 +8,7 @@ import random
 import pytest
 
 from master.store.store import StoreUnavailable
-from master.watch import lease, publisher
+from master.watch import lease
 from master.watch.publisher import Publisher
 from runtime.bus import Bus
 from runtime.clock import SYSTEM
@@ -159,7 +159,7 @@ async def test_etcd_wiped_is_another_history(line: Line) -> None:
 
 
 async def test_a_purged_stream_is_noticed(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publisher, "CHECK_EVERY", 0.5)
+    monkeypatch.setattr("master.watch.line.CHECK_EVERY", 0.5)
     await line.write(*pod("a", "n1"))
     await line.settled()
     await line.bus.request("$JS.API.STREAM.PURGE.WATCH")
