@@ -49,5 +49,5 @@ def born(kind: Kind, obj: Resource, *, name: str, now: datetime, uid: str) -> An
         raise invalid(kind, "", (_NAMELESS,))
     metadata = msgspec.structs.replace(
         obj.metadata, name=name, uid=uid, self_link="", creation_timestamp=now.replace(microsecond=0),
-        deletion_timestamp=None, deletion_grace_period_seconds=None, generation=None, managed_fields=())
+        deletion_timestamp=None, deletion_grace_period_seconds=None, generation=None)
     return msgspec.structs.replace(obj, metadata=metadata, api_version=kind.api_version, kind=kind.kind)

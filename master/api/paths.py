@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from . import discovery, health, openapi, reviews, version
+from . import discovery, health, openapi, reviews, steplog, version
 from .request import Request, Response
 from .server import Server
 
@@ -13,6 +13,7 @@ Special = Callable[[Server, Request], Awaitable[Response]]
 EXACT: dict[str, Special] = {"/version": version.run, **dict.fromkeys(reviews.REVIEWS, reviews.run)}
 TREES: dict[str, Special] = {"healthz": health.run, "livez": health.run, "readyz": health.run,
                             "openapi": openapi.run}
+JOURNEY = "/kubus/v1/journey/"
 
 
 def find(request: Request) -> Special | None:
@@ -21,6 +22,8 @@ def find(request: Request) -> Special | None:
     found = EXACT.get(path)
     if found is not None:
         return found
+    if path.startswith(JOURNEY):
+        return steplog.run
     top, *rest = path.strip("/").split("/")
     if len(rest) <= {"api": 1, "apis": 2}.get(top, -1):
         return discovery.run

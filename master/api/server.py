@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from secrets import choice
 from typing import Any, Protocol
@@ -29,6 +29,9 @@ class Bus(Protocol):
 
     @property
     def connected(self) -> bool: ...
+
+    async def request(self, subject: str, data: bytes = b"", headers: Mapping[str, str] | None = None,
+                      timeout: float = 30.0) -> Any: ...
 
 
 class Steps(Protocol):

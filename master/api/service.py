@@ -8,7 +8,6 @@ import logging
 from pathlib import Path
 
 import msgspec
-from runtime.steps import StepLog
 
 from master.store.connection import Credentials
 from master.store.etcd import EtcdStore
@@ -16,7 +15,9 @@ from master.store.store import StoreError
 from runtime.backoff import exponential
 from runtime.bus import Bus
 from runtime.config import Config
+from runtime.steps import StepLog, ensure_stream
 from runtime.supervise import serve
+from schemas.errors import KubusError
 from schemas.scheme import KINDS
 
 from . import bootstrap, feed
@@ -70,6 +71,22 @@ async def _bus(server: Server, config: Config) -> None:
     secret = await asyncio.to_thread(Path(config.bus_secret_file).read_bytes)
     try:
         await BusDoor(server, bus, secret).open()
-        await serve({"watch-cache": lambda: feed.run(server.cache, bus), "steps": steps.run})
+        await serve({"watch-cache": lambda: feed.run(server.cache, bus), "steps": steps.run,
+                     "steps-stream": lambda: _steps_stream(bus)})
     finally:
         await bus.close()
+
+
+async def _steps_stream(bus: Bus) -> None:
+    """The journey's stream lives in the bus' memory: made again after each reconnect."""
+    again = asyncio.Event()
+    bus.on_reconnect(again.set)
+    while True:
+        again.clear()
+        try:
+            await ensure_stream(bus)
+        except KubusError as error:
+            log.warning("no stream for steps; journeys are not kept", extra={"cause": str(error)})
+            await asyncio.sleep(RETRY(1))
+            continue
+        await again.wait()

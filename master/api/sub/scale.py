@@ -55,7 +55,7 @@ def _wanted(call: Call) -> Callable[[Any, int], Scale]:
     media, patch = patch_of(call)
 
     def patched(old: Any, revision: int) -> Scale:
-        document = msgspec.to_builtins(scale_of(old, revision))
+        document = msgspec.json.decode(codec.encode(scale_of(old, revision)))
         found = patched_document(document, media, patch, Scale)
         made: Scale = decode.from_document(Scale, found, "Scale", API_VERSION)
         if "resourceVersion" in str(patch):

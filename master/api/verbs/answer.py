@@ -58,6 +58,12 @@ def converted(server: Server, kind: Kind, bodies: Sequence[bytes], form: Form, i
             "items": items}
 
 
+def document_of(obj: Any, revision: int) -> dict[str, Any]:
+    """An object as the plain JSON values a client sees."""
+    made: dict[str, Any] = msgspec.json.decode(codec.splice_revision(codec.encode(obj), revision))
+    return made
+
+
 class _Partial(msgspec.Struct):
     metadata: msgspec.Raw
 

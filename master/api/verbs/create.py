@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from master.store import keys
 from master.store.store import Check
 from schemas import codec
@@ -27,6 +29,12 @@ async def run(server: Server, call: Call) -> Response:
     options.dry_run(call.request)
     sent = decode.of_kind(call)
     authz.may_create(call.user, call.route, sent)
+    return await answered(server, call, msgspec.structs.replace(
+        sent, metadata=msgspec.structs.replace(sent.metadata, managed_fields=())))
+
+
+async def answered(server: Server, call: Call, sent: Any) -> Response:
+    """Store, and answer 201 with the object."""
     written = await store_new(server, call, sent)
     if written.revision:
         return answer.stored(server, call, written.value, written.revision, status=201)

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-from schemas import codec
 from schemas.errors import BadRequest, UnsupportedMediaType
 from schemas.meta.patch import json_patch, merge_patch
 from schemas.meta.strategic import strategic_merge
@@ -38,7 +37,7 @@ async def run(server: Server, call: Call) -> Response:
     names_revision, warned = "resourceVersion" in str(patch), list(call.warnings)
 
     def make(old: Any, revision: int) -> Any:
-        document = document_of(old, revision)
+        document = answer.document_of(old, revision)
         patched = patched_document(document, media, patch, kind.type)
         call.warnings[:] = warned
         decode.check_fields(call, kind.type, patched, b"", level)
@@ -81,12 +80,6 @@ def patched_document(document: dict[str, Any], media: str, patch: Any, type_: An
     if not isinstance(found, dict):
         raise BadRequest("the patched document is no object")
     return found
-
-
-def document_of(obj: Any, revision: int) -> dict[str, Any]:
-    """An object as the plain JSON values a client sees."""
-    made: dict[str, Any] = msgspec.json.decode(codec.splice_revision(codec.encode(obj), revision))
-    return made
 
 
 def _same_identity(old: Any, sent: Any) -> None:

@@ -16,8 +16,9 @@ from master.store.store import Check, Entry, Mismatch, Put
 from schemas import codec
 from schemas.errors import Timeout
 from schemas.kind import Kind
+from schemas.meta.object import controller_of
 
-from .. import admit, change, death
+from .. import admit, books, change, death
 from ..fail import already_exists, conflict, not_found
 from ..server import Call, Server
 
@@ -66,10 +67,11 @@ async def create(server: Server, call: Call, obj: Any, home: tuple[Check, ...] =
 
 
 async def update(server: Server, call: Call, make: Callable[[Any, int], Any], *, subresource: str = "",
-                 pinned: bool = False) -> Written:
+                 pinned: bool = False, booked: bool = False) -> Written:
     """Change the route's object: `make(old, revision)` gives what the client wants it to be.
 
-    `pinned`: the client named its resourceVersion, so a lost race is a Conflict. Raises NotFound, Conflict, Invalid.
+    `pinned`: the client named its resourceVersion, so a lost race is a Conflict. `booked`: managedFields are done.
+    Raises NotFound, Conflict, Invalid.
     """
     kind, route = call.kind, call.route
     entry = await current(server, kind, route.namespace, route.name)
@@ -80,6 +82,8 @@ async def update(server: Server, call: Call, make: Callable[[Any, int], Any], *,
         if wanted and wanted != str(entry.revision):
             raise conflict(kind, route.name)
         new = change.merged(kind, old, sent, subresource)
+        if not booked:
+            new = books.kept(kind, old, new, books.manager_of(call.request), server.now(), subresource)
         if new == old:
             return Written(old, entry.value, entry.revision)
         admit.check_changed(kind, old, new, subresource)
@@ -144,10 +148,13 @@ def record(server: Server, call: Call, obj: Any, revision: int) -> None:
     if server.steps is None or call.kind.plural in UNRECORDED:
         return
     meta = obj.metadata
+    owner = controller_of(obj)
+    detail = {"owner": owner.uid} if owner is not None else {}
+    if call.route.subresource:
+        detail["subresource"] = call.route.subresource
     server.steps.record("stored", at=server.now().timestamp(), request=call.request.id, kind=call.kind.kind,
                         namespace=meta.namespace, name=meta.name, uid=meta.uid, revision=revision,
-                        user=call.user.name, method=call.request.method, verb=call.route.verb,
-                        subresource=call.route.subresource)
+                        user=call.user.name, verb=call.route.verb, **detail)
 
 
 UNRECORDED = frozenset({"events", "leases", "nodes"})
