@@ -11,8 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from runtime.config import Config, load
-from runtime.debug import Debug
-from runtime.supervise import run_process, serve
+from runtime.supervise import run_process
 from schemas.errors import KubusError
 
 SERVICES = {
@@ -36,9 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     run = importlib.import_module(SERVICES[asked.service]).run
-    debug = Debug(config.debug_port.get(asked.service, 0))
-    parts = {"debug": debug.run, asked.service: lambda: run(config)}
-    return run_process(lambda: serve(parts), asked.service, config.log_level)
+    return run_process(lambda: run(config), asked.service, config.log_level)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from master.store.store import StoreError
 from runtime.backoff import exponential
 from runtime.bus import Bus
 from runtime.config import Config
+from runtime.debug import Debug
 from runtime.steps import StepLog, ensure_stream
 from runtime.supervise import serve
 from schemas.errors import KubusError
@@ -42,10 +43,17 @@ async def run(config: Config) -> None:
     await door.open(config.api.host, config.api.port, context)
     log.info("listening", extra={"host": config.api.host, "port": door.port})
     try:
-        await serve({"bootstrap": lambda: _bootstrap(server), "bus": lambda: _bus(server, config)})
+        debug = Debug(config.debug_port.get("apiserver", 0), lambda: _not_yet(server))
+        await serve({
+            "debug": debug.run, "bootstrap": lambda: _bootstrap(server), "bus": lambda: _bus(server, config),
+        })
     finally:
         await door.close()
         await server.store.close()
+
+
+def _not_yet(server: Server) -> str:
+    return "" if server.cache.synced.is_set() else "the watch cache is not complete yet"
 
 
 async def _bootstrap(server: Server) -> None:

@@ -15,6 +15,7 @@ from master.store.store import Batch
 from runtime.bus import Bus
 from runtime.clock import SYSTEM
 from runtime.config import Config
+from runtime.debug import Debug
 from runtime.steps import StepLog, ensure_stream
 from runtime.supervise import serve
 from schemas.errors import KubusError
@@ -38,7 +39,10 @@ async def run(config: Config) -> None:
 
         PublisherMetrics(publisher)
     try:
-        await serve({"publisher": publisher.run, "steps": steps.run, "steps stream": lambda: _keep_steps(bus)})
+        await serve({
+            "debug": Debug(config.debug_port.get("publisher", 0)).run, "publisher": publisher.run, "steps": steps.run,
+            "steps stream": lambda: _keep_steps(bus),
+        })
     finally:
         await bus.close()
         await store.close()
