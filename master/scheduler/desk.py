@@ -1,0 +1,158 @@
+"""The scheduler at work, without the wire: what informers tell goes in, decisions come out.
+
+Reads Pods, Nodes and Namespaces as they change; writes the table and the queue. `service.py` sends what is decided.
+Everything here is synchronous, so between a change and the decision about it nothing else can happen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from schemas.core.namespace import Namespace
+from schemas.core.node import Node
+from schemas.core.pod import Pod
+from schemas.errors import BadRequest
+
+from . import nodefacts
+from .cycle import Candidate, Decision, decide, explain, fits_somewhere
+from .podinfo import PodInfo, PodInfos
+from .profile import DEFAULT, Profile
+from .queue import Queue, Waiting
+from .standing import Memory
+from .table import NodeTable
+from .wakes import Wakes
+
+NAME = "default-scheduler"
+OVER = frozenset({"Succeeded", "Failed"})
+
+
+class Desk:
+    """Table, queue and templates of one scheduler. `seen(key)`: the pod needs no binding of ours any more."""
+
+    def __init__(self, monotonic: Callable[[], float], seen: Callable[[str], None], profile: Profile = DEFAULT) -> None:
+        self.table = NodeTable()
+        self.queue = Queue()
+        self.memory = Memory(self.table)
+        self.infos = PodInfos()
+        self.unreadable = 0
+        """Pods whose spec could not be read; they stay pending."""
+        self._profile = profile
+        self._monotonic = monotonic
+        self._seen = seen
+        self._namespaces: dict[str, dict[str, str]] = {}
+        self._wakes: set[str] = set()
+
+    # ---- what informers tell
+
+    def pod(self, key: str, old: Pod | None, new: Pod | None, request: str = "") -> None:
+        """A pod changed."""
+        replaced = old is not None and new is not None and old.metadata.uid != new.metadata.uid
+        if new is None or replaced or is_over(new):
+            self._gone(key)
+        if new is None or is_over(new):
+            return
+        if new.spec.node_name:
+            self._placed(key, new)
+        elif is_waiting(new):
+            template = self._template(new)
+            if template is not None:
+                self.queue.put(key, new, template, self._monotonic(), request)
+        elif key not in self.table.placed:  # a gate or a deletion appeared while it waited; a binding may be on its way
+            self._gone(key)
+
+    def _gone(self, key: str) -> None:
+        self._seen(key)
+        self.queue.remove(key)
+        self._wakes |= self.table.drop_pod(key)
+
+    def _placed(self, key: str, pod: Pod) -> None:
+        self._seen(key)
+        self.queue.remove(key)
+        template = self._template(pod)
+        if template is not None:
+            living = pod.metadata.deletion_timestamp is None
+            self._wakes |= self.table.put_pod(key, template, pod.spec.node_name, living=living)
+
+    def _template(self, pod: Pod) -> PodInfo | None:
+        try:
+            return self.infos.of(pod)
+        except (BadRequest, ValueError):
+            self.unreadable += 1
+            return None
+
+    def node(self, name: str, node: Node | None) -> None:
+        """A node is there, changed, or gone (None)."""
+        self._wakes |= self.table.drop_node(name) if node is None else self.table.put_node(nodefacts.read(node))
+
+    def namespace(self, name: str, namespace: Namespace | None) -> None:
+        """A namespace is there, changed, or gone (None)."""
+        labels = None if namespace is None else namespace.metadata.labels
+        if self._namespaces.get(name) != labels:
+            if labels is None:
+                del self._namespaces[name]
+            else:
+                self._namespaces[name] = labels
+            self._wakes |= self.table.put_namespaces(self._namespaces)
+
+    # ---- what is to be done
+
+    @property
+    def restless(self) -> bool:
+        """Whether something changed that waiting pods were not asked about yet."""
+        return bool(self._wakes)
+
+    def settle(self) -> int:
+        """Wake refused pods that a change since the last call lets fit. How many."""
+        wakes: Wakes = frozenset(self._wakes)
+        self._wakes.clear()
+        return self.queue.wake(wakes, self._useful) if wakes else 0
+
+    def _useful(self, template: PodInfo) -> bool:
+        return fits_somewhere(template, self.table, self._profile, self.memory)
+
+    def next(self) -> Waiting | None:
+        """The next pod to decide about."""
+        return self.queue.pop(self._monotonic())
+
+    def decide(self, waiting: Waiting) -> Decision:
+        """Decide, and act on it here: the pod is in the table at once, or among the refused."""
+        decision = decide(waiting.template, self.table, self._profile, uid=waiting.pod.metadata.uid, memory=self.memory)
+        if decision.node is None:
+            self.queue.refused(waiting, self._helped_by(decision.rejected_by))
+        else:
+            self._wakes |= self.table.put_pod(waiting.key, waiting.template, decision.node)
+            self.queue.flying(waiting)
+        return decision
+
+    def why(self, waiting: Waiting, most: int = 3) -> tuple[Candidate, ...]:
+        """The best nodes for the pod as things stand before `decide`."""
+        return explain(waiting.template, self.table, self._profile, self.memory, most)
+
+    def undo(self, waiting: Waiting, taken: bool) -> None:
+        """The pod did not get to its node. `taken`: nor will it by us (gone, or bound by somebody else)."""
+        self._wakes |= self.table.drop_pod(waiting.key)
+        if taken:
+            self.queue.remove(waiting.key)
+        elif self.queue.get(waiting.key) is waiting:
+            self.queue.failed(waiting, self._monotonic())
+
+    def start_over(self, flying: Iterable[str]) -> None:
+        """We are to lead (again): forget the bindings in flight and decide about everybody anew."""
+        for key in flying:
+            self._wakes |= self.table.drop_pod(key)
+        self.queue.revive()
+
+    def _helped_by(self, rejected_by: frozenset[str]) -> Wakes:
+        rules = (rule.wakes_on for rule in self._profile.filters if rule.name in rejected_by)
+        return frozenset().union(*rules)
+
+
+def is_over(pod: Pod) -> bool:
+    """Whether the pod has run to its end and uses nothing any more."""
+    return pod.status is not None and pod.status.phase in OVER
+
+
+def is_waiting(pod: Pod) -> bool:
+    """Whether the pod is ours to place now: no node, no gate, not being deleted, our name."""
+    return (not pod.spec.node_name and not pod.spec.scheduling_gates and pod.metadata.deletion_timestamp is None
+            and pod.spec.scheduler_name in {"", NAME})
