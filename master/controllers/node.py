@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
+from schemas.core.lostnodes import LOST
 from schemas.core.node import NODE, Node
 from schemas.core.nodestatus import NodeCondition, NodeStatus
 from schemas.core.pod import POD, Pod
@@ -26,7 +27,7 @@ from schemas.meta.time import whole
 from .actions import Action, Delete, Patch, Plan, SetStatus, Told, staged
 from .controller import Controller, Index, Watch, World, own_key
 from .node_health import State, Vital
-from .node_taints import LOST, driving, is_lost, stays_for, wanted_taints
+from .node_taints import driving, is_lost, stays_for, wanted_taints
 from .podstate import condition, is_over
 
 ON_NODE = "node"

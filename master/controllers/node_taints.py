@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from schemas.core.lostnodes import LOST, NOT_READY, UNREACHABLE
 from schemas.core.node import Node, Taint
 from schemas.core.placement import Toleration
 from schemas.core.pod import Pod
 from schemas.meta import conditions
 
-NOT_READY = "node.kubernetes.io/not-ready"
-UNREACHABLE = "node.kubernetes.io/unreachable"
 _BY_CONDITION = (
     ("Ready", "False", NOT_READY), ("Ready", "Unknown", UNREACHABLE),
     ("MemoryPressure", "True", "node.kubernetes.io/memory-pressure"),
@@ -25,7 +24,6 @@ _BY_CONDITION = (
 CORDON = "node.kubernetes.io/unschedulable"
 OURS = frozenset({key for _, _, key in _BY_CONDITION} | {CORDON})
 NO_SCHEDULE, NO_EXECUTE = "NoSchedule", "NoExecute"
-LOST = frozenset({NOT_READY, UNREACHABLE})
 
 
 def wanted_taints(node: Node, now: datetime, *, evict: bool) -> tuple[Taint, ...]:

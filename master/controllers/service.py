@@ -40,6 +40,10 @@ IDENTITY = "master.controllers"
 NAME = "kubus-controllers"
 """The Lease."""
 LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+ANSWER_SECONDS = 4.0
+"""An API server that was killed answers nothing; every write can be sent again, so there is no need to wait long."""
+RENEWAL_SECONDS = 1.0
+"""So that a lost answer does not cost the lease."""
 AGAIN = exponential(0.05, 2.0, 1.0)
 UNTOLD = frozenset({"leases", "events", "nodes"})
 """No journey passes here."""
@@ -56,8 +60,9 @@ async def run(config: Config) -> None:
 
 async def _serve(config: Config, bus: Bus) -> None:
     loop = asyncio.get_running_loop()
-    api, informers, steps, stats = Api(BusTransport(bus)), Informers(bus, FOLLOWED), StepLog(bus, IDENTITY), Stats()
-    leader = Leader(api, NAME, IDENTITY)
+    api, informers = Api(BusTransport(bus, ANSWER_SECONDS)), Informers(bus, FOLLOWED)
+    steps, stats = StepLog(bus, IDENTITY), Stats()
+    leader = Leader(Api(BusTransport(bus, RENEWAL_SECONDS)), NAME, IDENTITY)
     monitor = Monitor(informers, connected=lambda: bus.connected, monotonic=loop.time,
                       timing=timing(config.controllers))
     bus.on_reconnect(monitor.restart)

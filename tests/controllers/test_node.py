@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from master.controllers import node
 from master.controllers.node import Given, plan
 from master.controllers.node_health import Sight, Signs, State, Timing, Vital, look
-from master.controllers.node_taints import NOT_READY, UNREACHABLE, stays_for, tolerates
+from master.controllers.node_taints import stays_for, tolerates
+from schemas.core.lostnodes import NOT_READY, UNREACHABLE
 from schemas.core.node import NODE, Node, NodeSpec, Taint
 from schemas.core.nodestatus import NodeCondition, NodeStatus
 from schemas.core.placement import Toleration

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from schemas.core import lostnodes
 from schemas.core.container import Container
 from schemas.core.placement import Toleration
 from schemas.core.pod import POD, Pod
@@ -20,9 +21,6 @@ from .causes import Found, forbidden, invalid
 from .container import requests_from_limits
 from .rule import Causes, Rule
 
-UNREACHABLE_SECONDS = 300
-"""How long a pod stays bound to a node that is not ready or not reachable (DefaultTolerationSeconds)."""
-_LOST = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 DEFAULT_ACCOUNT = "default"
 _ONLY = ("pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
          "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
@@ -41,10 +39,10 @@ def defaults(pod: Pod) -> Pod:
 
 
 def admit_tolerations(pod: Pod) -> Pod:
-    """The admission step DefaultTolerationSeconds: stay five minutes on a node that is lost, unless the pod says
-    otherwise."""
-    fresh = tuple(Toleration(key=key, operator="Exists", effect="NoExecute", toleration_seconds=UNREACHABLE_SECONDS)
-                  for key in _LOST if not any(_covers(t, key) for t in pod.spec.tolerations))
+    """The admission step DefaultTolerationSeconds: how long to stay on a node that is lost, unless the pod says so."""
+    fresh = tuple(Toleration(key=key, operator="Exists", effect="NoExecute",
+                             toleration_seconds=lostnodes.DEFAULT_SECONDS)
+                  for key in lostnodes.LOST if not any(_covers(t, key) for t in pod.spec.tolerations))
     return replace(pod, spec=replace(pod.spec, tolerations=pod.spec.tolerations + fresh)) if fresh else pod
 
 
