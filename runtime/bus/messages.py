@@ -54,7 +54,7 @@ class Delivery(NamedTuple):
 
 
 def headers_of(raw: bytes) -> dict[str, str]:
-    """A NATS header block: `NATS/1.0[ status[ description]]`, then `Name: value` lines. The last wins."""
+    """A NATS header block: `NATS/1.0[ status[ description]]`, then `Name: value` lines."""
     if not raw:
         return {}
     first, *lines = raw.decode("utf-8", "replace").split("\r\n")
