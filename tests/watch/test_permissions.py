@@ -1,0 +1,133 @@
+"""What a node can do on a real server with our config: its own things, and nothing of another's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import nkeys
+import pytest
+
+from master.watch.nats_server import User
+from runtime.bus import Bus, Frame, Mark
+from runtime.config import BusConfig
+from schemas.bus import subjects
+from schemas.bus.subjects import STREAM
+from schemas.errors import Forbidden, Unreachable
+
+from .process import Nats
+
+pytestmark = pytest.mark.nats
+
+
+class Cluster:
+    """A server that knows three users; `n1` and `master` are connected."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.seeds = {name: self._seed(name) for name in ("master.publisher", "node.n1", "node.n2")}
+        self.nats = Nats(folder, [User(public, identity) for identity, public in self.seeds.items()])
+
+    def _seed(self, identity: str) -> str:
+        pair = nkeys.from_seed(nkeys.encode_seed(identity.ljust(32).encode()[:32], nkeys.PREFIX_BYTE_USER))
+        (self.folder / f"{identity}.nk").write_bytes(bytes(pair.seed))
+        return bytes(pair.public_key).decode()
+
+    async def connect(self, identity: str, wait: bool = True) -> Bus:
+        seed = str(self.folder / f"{identity}.nk")
+        return await Bus.connect(BusConfig(url=self.nats.url, nkey_seed_file=seed, identity=identity), wait=wait)
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
+    found = Cluster(tmp_path)
+    found.nats.start()
+    yield found
+    found.nats.kill()
+
+
+async def first(bus: Bus, filters: list[str], seconds: float = 5.0) -> list[str]:
+    """Subjects of the snapshot."""
+    seen = []
+    async with asyncio.timeout(seconds):
+        async for item in bus.follow(STREAM, filters):
+            if item is Mark.SYNCED:
+                return seen
+            if isinstance(item, Frame):
+                seen.append(item.subject)
+    return seen
+
+
+async def test_a_node_reads_its_feed_and_nobody_elses(cluster: Cluster) -> None:
+    master, node = await cluster.connect("master.publisher"), await cluster.connect("node.n1")
+    await master.stream_ensure(STREAM, ["watch.>"], max_per_subject=1)
+    mine, other = "watch.api.v1.nodes.n1.secrets.d.s", "watch.api.v1.nodes.n2.secrets.d.s"
+    service = "watch.api.v1.namespaces.d.services.web"
+    for subject in (mine, other, service, "watch.api.v1.namespaces.d.secrets.s"):
+        await master.stream_publish(subject, b'{"type":"ADDED","object":{}}', {"Kubus-Type": "ADDED"})
+    assert await first(node, [subjects.feed_interest("n1")]) == [mine]
+    assert await first(node, [subjects.interest("", "v1", "services", namespaced=True)]) == [service]
+    for forbidden in (subjects.feed_interest("n2"), "watch.api.v1.namespaces.*.secrets.*", "watch.>",
+                      "watch.api.v1.nodes.*.secrets.>"):
+        with pytest.raises(Forbidden):
+            await first(node, [forbidden])
+    with pytest.raises(Forbidden):
+        await first(node, [subjects.feed_interest("n1"), subjects.feed_interest("n2")])
+    await node.close()
+    await master.close()
+
+
+@pytest.mark.parametrize("subject", [
+    "watch.api.v1.nodes.n1.pods.d.a", "api.node.n2.get.api.v1.pods", "beat.node.n2", "steps.node.n2",
+    "$JS.API.STREAM.DELETE.WATCH", "$JS.API.STREAM.MSG.GET.WATCH", "$JS.API.DIRECT.GET.WATCH.watch.tick",
+    "$JS.API.CONSUMER.CREATE.WATCH", "$JS.API.CONSUMER.DURABLE.CREATE.WATCH.x", "$JS.API.STREAM.CREATE.MINE",
+])
+async def test_what_a_node_may_not_say(cluster: Cluster, subject: str) -> None:
+    node = await cluster.connect("node.n1")
+    with pytest.raises(Forbidden):
+        await node.request(subject, b"{}", timeout=3)
+    await node.close()
+
+
+@pytest.mark.parametrize("subject", [
+    "api.node.n1.>", "node.n2.logs", "_INBOX.node.n2.>", "watch.>", "beat.node.n1", ">",
+])
+async def test_what_a_node_may_not_hear(cluster: Cluster, subject: str) -> None:
+    async def ignore(_: object) -> None: ...
+
+    node = await cluster.connect("node.n1")
+    with pytest.raises(Forbidden):
+        await node.subscribe(subject, ignore)
+    await node.close()
+
+
+async def test_a_node_asks_and_answers(cluster: Cluster) -> None:
+    master, node = await cluster.connect("master.publisher"), await cluster.connect("node.n1")
+
+    async def answer(message: object) -> None:
+        await (master if asked == "master" else node).respond(message, b"yes")  # type: ignore[arg-type]
+
+    asked = "master"
+    await master.subscribe("api.>", answer)
+    await node.subscribe("node.n1.>", answer)
+    assert (await node.request("api.node.n1.get.api.v1.pods", timeout=3)).data == b"yes"
+    asked = "node"
+    assert (await master.request("node.n1.logs", timeout=3)).data == b"yes"
+    await node.close()
+    await master.close()
+
+
+async def test_a_node_is_let_in_and_cut_off_by_a_reload(cluster: Cluster) -> None:
+    users = [User(public, identity) for identity, public in cluster.seeds.items()]
+    node = await cluster.connect("node.n2")
+    cluster.nats.allow([user for user in users if user.identity != "node.n2"])
+    async with asyncio.timeout(5):
+        while node.connected:
+            await asyncio.sleep(0.02)
+    await node.close()
+    with pytest.raises(Unreachable):
+        await cluster.connect("node.n2", wait=False)
+    cluster.nats.allow(users)
+    async with asyncio.timeout(5):
+        await (await cluster.connect("node.n2")).close()
