@@ -108,7 +108,7 @@ class Memory(Struct, frozen=True, kw_only=True):
     in_flight   keys of actions that run now: a call to the engine cannot be cancelled, so nothing may overlap it
     failures    by `Action.fails`
     stopping    container id -> when SIGKILL is due; set when its preStop hook or SIGTERM began
-    asked       container ids that got SIGTERM
+    asked       container ids that got SIGTERM; `killed`: that got SIGKILL, and when
     pulled      `name/attempt` of pulls that were done, for imagePullPolicy Always
     supplies    version of the config maps and secrets the pod uses; `mounted` is the one its volumes were written from
     reported    the last status we made
@@ -119,6 +119,7 @@ class Memory(Struct, frozen=True, kw_only=True):
     failures: Mapping[str, Failure] = {}
     stopping: Mapping[str, float] = {}
     asked: frozenset[str] = frozenset()
+    killed: Mapping[str, float] = {}
     pulled: frozenset[str] = frozenset()
     health: Mapping[str, Health] = {}
     supplies: str = ""

@@ -27,20 +27,22 @@ def reported(pod: Pod, memory: Memory, name: str) -> ContainerStatus | None:
 
 
 def is_lost(pod: Pod, observed: Observed, memory: Memory, name: str) -> bool:
-    """It once existed and is gone without a trace (removed by hand, or the engine's disk was wiped)."""
-    if observed.newest(name) is not None:
+    """Its last attempt existed and is gone without a trace (removed by hand, or the engine's disk was wiped)."""
+    said, seen = reported(pod, memory, name), observed.newest(name)
+    if said is None or not said.container_id:
         return False
-    said = reported(pod, memory, name)
-    return said is not None and bool(said.container_id)
+    return seen is None or seen.attempt < (said.restart_count or 0)
 
 
 def is_settled(pod: Pod, container: Container, observed: Observed, memory: Memory) -> bool:
     """It is over and will not be run again."""
     policy = policy_of(pod.spec, container)
     seen = observed.newest(container.name)
-    if seen is None:
-        return is_lost(pod, observed, memory, container.name) and not wants_restart(policy, LOST_CODE)
-    return seen.is_over and not wants_restart(policy, exit_code(seen.exit_code, failed=seen.failed_to_start))
+    if is_lost(pod, observed, memory, container.name):
+        return not wants_restart(policy, LOST_CODE)
+    if seen is None or not seen.is_over:
+        return False
+    return not wants_restart(policy, exit_code(seen.exit_code, failed=seen.failed_to_start))
 
 
 def exit_code(code: int, *, failed: bool) -> int:

@@ -82,10 +82,13 @@ def _run(pod: Pod, observed: Observed, memory: Memory, now: float) -> list[Step]
 
 def _container(c: Container, pod: Pod, observed: Observed, memory: Memory, now: float) -> Step:
     seen, box = observed.newest(c.name), observed.box
-    if seen is None:
+    if outcome.is_lost(pod, observed, memory, c.name):
+        if outcome.is_settled(pod, c, observed, memory):
+            return Step()
         said = outcome.reported(pod, memory, c.name)
-        lost = outcome.is_lost(pod, observed, memory, c.name)
-        return _begin(c, (said.restart_count or 0) + 1 if lost and said else 0, 0, pod, observed, memory, now)
+        return _begin(c, (said.restart_count or 0) + 1 if said else 0, 0, pod, observed, memory, now)
+    if seen is None:
+        return _begin(c, 0, 0, pod, observed, memory, now)
     if seen.state == "created" and not seen.error:
         return _created(c, seen, box)
     if seen.state == "running":
@@ -225,11 +228,13 @@ def _tear_down(pod: Pod, observed: Observed, memory: Memory, now: float) -> list
 
 
 def _stop_all(pod: Pod, running: list[Seen], memory: Memory, now: float) -> list[Step]:
-    """App containers first; sidecars after them, in reverse order (KEP-753)."""
+    """App containers first; sidecars after them, in reverse order, with what is left of the grace (KEP-753)."""
     sidecars = [c.name for c in pod.spec.init_containers]
     apps = [c for c in running if c.name not in sidecars]
     late = sorted((c for c in running if c.name in sidecars), key=lambda c: -sidecars.index(c.name))
     grace = stopping.grace_of(pod)
+    if not apps and memory.stopping and grace > 0:
+        grace = max(stopping.LEAST_AFTER_HOOK, min(grace, max(memory.stopping.values()) - now))
     return [
         Step(*stopping.steps(pod, c, f"Stopping container {c.name}", memory, now, grace)) for c in (apps or late[:1])
     ]

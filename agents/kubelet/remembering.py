@@ -8,7 +8,6 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from .model import Action, Clean, CreateBox, Failure, Health, Hook, Kill, Memory, Observed, PrepareVolumes, Pull, Stop
-from .stopping import KILL_AGAIN_AFTER
 
 V = TypeVar("V")
 
@@ -22,7 +21,7 @@ def begin(memory: Memory, action: Action, now: float) -> Memory:
         case Stop(id=id_, grace=grace):
             return replace(memory, stopping={**memory.stopping, id_: now + grace}, asked=memory.asked | {id_})
         case Kill(id=id_):
-            return replace(memory, stopping={**memory.stopping, id_: now + KILL_AGAIN_AFTER})
+            return replace(memory, killed={**memory.killed, id_: now})
         case _:
             return memory
 
@@ -57,6 +56,8 @@ def _failed(memory: Memory, action: Action, failure: Failure) -> Memory:
 def retryable(memory: Memory, action: Action) -> Memory:
     """The engine did not answer: as if never tried."""
     memory = replace(memory, in_flight=memory.in_flight - {action.key})
+    if isinstance(action, Kill):
+        return replace(memory, killed=_without(memory.killed, {action.id}))
     if isinstance(action, Stop):
         return replace(memory, asked=memory.asked - {action.id}, stopping=_without(memory.stopping, {action.id}))
     return memory
@@ -90,6 +91,7 @@ def forgotten(memory: Memory, observed: Observed) -> Memory:
         memory,
         stopping={k: v for k, v in memory.stopping.items() if k in ids},
         asked=memory.asked & ids,
+        killed={k: v for k, v in memory.killed.items() if k in ids},
         health={k: v for k, v in memory.health.items() if k in running},
     )
 

@@ -31,7 +31,7 @@ def container_status(
 ) -> ContainerStatus:
     """`waits_for` is the reason shown when nothing else explains why it does not run yet."""
     seen = observed.newest(container.name)
-    if seen is None:
+    if seen is None or outcome.is_lost(pod, observed, memory, container.name):
         return _unseen(pod, container, observed, memory, now, waits_for)
     before = observed.before(seen)
     state = _state(pod, container, seen, memory, now, waits_for)

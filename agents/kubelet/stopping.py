@@ -40,9 +40,10 @@ def steps(
         return _stop(pod, seen, grace, why), None
     if seen.id not in memory.asked:
         return _stop(pod, seen, max(LEAST_AFTER_HOOK, due - now), why), None
-    if now >= due:
-        return Kill(seen.name, seen.id), None
-    return None, due
+    if now < due:
+        return None, due
+    again = memory.killed[seen.id] + KILL_AGAIN_AFTER if seen.id in memory.killed else now
+    return (Kill(seen.name, seen.id), None) if now >= again else (None, again)
 
 
 def _has_hook(pod: Pod, seen: Seen) -> bool:

@@ -26,6 +26,8 @@ from .supplies import Supplies
 from .worker import Inbox, Parts, Worker
 
 log = logging.getLogger(__name__)
+ORPHAN_GRACE = 5
+"""Seconds. Whoever removed the pod from the API has already waited, or chose not to."""
 
 
 class Workers:
@@ -118,4 +120,5 @@ def _from_labels(uid: str, known: tuple[Identity, ...]) -> Pod | None:
         return None
     names = sorted({who.container for who in known if who.container})
     meta = ObjectMeta(name=known[0].pod, namespace=known[0].namespace, uid=uid)
-    return Pod(metadata=meta, spec=PodSpec(containers=tuple(Container(name=name) for name in names)))
+    containers = tuple(Container(name=name) for name in names)
+    return Pod(metadata=meta, spec=PodSpec(containers=containers, termination_grace_period_seconds=ORPHAN_GRACE))
