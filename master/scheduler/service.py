@@ -25,6 +25,7 @@ from runtime.api import Api, BusTransport
 from runtime.backoff import exponential
 from runtime.bus import Bus
 from runtime.config import Config
+from runtime.debug import Debug
 from runtime.informer import Informers
 from runtime.leader import NAMESPACE as LEASES
 from runtime.leader import Leader
@@ -60,7 +61,10 @@ async def run(config: Config) -> None:
         api = Api(BusTransport(bus))
         scheduler = Scheduler(bus, api)
         leader = Leader(api, LEASE_NAME, IDENTITY)
+        debug = Debug(config.debug_port.get("scheduler", 0),
+                      lambda: "" if scheduler.informers.synced.is_set() else "the caches are not complete yet")
         await serve({
+            "debug": debug.run,
             "informers": scheduler.informers.run, "steps": scheduler.steps.run, "events": scheduler.recorder.run,
             "reports": scheduler.reports.run, "leader": lambda: leader.run(lambda: scheduler.lead(leader)),
         })
