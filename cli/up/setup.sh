@@ -62,7 +62,7 @@ test)
   if [ ! -x .cache/kubectl/usr/bin/kubectl ]; then
     mkdir -p .cache/kubectl && cd .cache/kubectl
     apt-get update -qq
-    apt-get download -qq kubernetes-client && dpkg -x kubernetes-client_*.deb . && rm kubernetes-client_*.deb
+    apt-get -o APT::Sandbox::User=root download -qq kubernetes-client && dpkg -x kubernetes-client_*.deb . && rm kubernetes-client_*.deb
   fi
   ;;
 esac

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.cluster.cluster import Cluster, wait_for
+from tests.cluster.test_kubectl import WAITS
 
 pytestmark = pytest.mark.cluster
 
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.cluster
 @pytest.fixture(scope="module")
 def web(cluster: Cluster, image: str) -> str:
     name = "shown"
-    said = cluster.kubus("create", "deployment", name, "--image", image, "--replicas", "2", "--", "sleep", "100000")
+    said = cluster.kubus("create", "deployment", name, "--image", image, "--replicas", "2", "--", *WAITS)
     assert said == f"deployment.apps/{name} created\n"
     assert "successfully rolled out" in cluster.kubus("rollout", "status", f"deployment/{name}")
     return name
