@@ -5,7 +5,8 @@ writes  Node: status condition Ready, spec.taints        Pod: condition Ready of
 
 A silent node's Ready becomes Unknown; taints follow the conditions; a NoExecute taint drives off each pod when its
 toleration is over. During a disruption (see `node_health`) nothing is driven off. When a node we had marked Unknown
-beats again and says it is ready, Ready is set back to True. Other conditions are the agent's and never touched.
+beats again and says it is ready, Ready is set back to True, and so are the pods that we had marked and of which its
+kubelet has said nothing new. Other conditions are the agent's and never touched.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from schemas.core.lostnodes import LOST
 from schemas.core.node import NODE, Node
 from schemas.core.nodestatus import NodeCondition, NodeStatus
 from schemas.core.pod import POD, Pod
+from schemas.core.podstatus import PodCondition, PodStatus
 from schemas.meta import conditions
 from schemas.meta.time import whole
 
@@ -33,6 +35,7 @@ from .podstate import condition, is_over
 ON_NODE = "node"
 """Index of pods: the node they are bound to."""
 SILENT_REASON, NEVER_REASON = "NodeStatusUnknown", "NodeStatusNeverUpdated"
+POD_REASON = "NodeNotReady"
 MIRROR = "kubernetes.io/config.mirror"
 
 
@@ -64,15 +67,15 @@ def plan(given: Given, now: datetime) -> Plan:
     node = given.node
     if node.metadata.deletion_timestamp is not None:
         return Plan()
-    first: list[Action] = _status(given, now)
-    if given.vital.state is State.SILENT:
-        first += [_not_ready(pod, now) for pod in given.pods if _claims_ready(pod)]
-    if first:
-        return staged(first)
+    status, marks = _status(given, now), _marks(given, now)
+    if status:
+        return staged([*status, *marks])
     taints = wanted_taints(node, whole(now), evict=_drives(given))
     if taints != node.spec.taints:
         listed = [to_builtins(taint) for taint in taints]
-        return staged([Patch(node, {"spec": {"taints": listed or None}}, guarded=True)])
+        return staged([*marks, Patch(node, {"spec": {"taints": listed or None}}, guarded=True)])
+    if marks:
+        return staged(marks, again_in=0.0)
     return _evictions(given, now)
 
 
@@ -110,6 +113,15 @@ def _status(given: Given, now: datetime) -> list[Action]:
     return [SetStatus(replace(node, status=status))]
 
 
+def _marks(given: Given, now: datetime) -> list[Action]:
+    """Pods of a silent node are not ready; when it is back, what we said of them is taken back."""
+    if given.vital.state is State.SILENT:
+        return [_not_ready(pod, now) for pod in given.pods if _claims_ready(pod)]
+    if given.vital.state is State.ALIVE and not is_lost(given.node):
+        return [_ready_again(pod, now) for pod in given.pods if _was_ready(pod)]
+    return []
+
+
 def _claims_ready(pod: Pod) -> bool:
     ready = condition(pod, "Ready")
     return ready is not None and ready.status == "True" and not is_over(pod)
@@ -117,12 +129,25 @@ def _claims_ready(pod: Pod) -> bool:
 
 def _not_ready(pod: Pod, now: datetime) -> SetStatus:
     """Endpoints must not lead to a machine that does not answer."""
+    return _set_ready(pod, "False", POD_REASON, "the node does not answer", now)
+
+
+def _set_ready(pod: Pod, status: str, reason: str, message: str, now: datetime) -> SetStatus:
+    said = pod.status or PodStatus()
+    ready = conditions.get(said.conditions, "Ready") or PodCondition(type="Ready")
+    new = replace(ready, status=status, reason=reason, message=message)
+    return SetStatus(replace(pod, status=replace(said, conditions=conditions.set(said.conditions, new, now))))
+
+
+def _was_ready(pod: Pod) -> bool:
+    """It was we who said that it is not ready; its kubelet has said nothing since."""
     ready = condition(pod, "Ready")
-    if ready is None or pod.status is None:
-        raise ValueError("only pods that claim to be ready are told that they are not")
-    new = replace(ready, status="False", reason="NodeNotReady", message="the node does not answer")
-    status = replace(pod.status, conditions=conditions.set(pod.status.conditions, new, now))
-    return SetStatus(replace(pod, status=status))
+    return ready is not None and (ready.status, ready.reason) == ("False", POD_REASON) and not is_over(pod)
+
+
+def _ready_again(pod: Pod, now: datetime) -> SetStatus:
+    """Take our word back; bound to the revision, so that a newer word of the kubelet stands."""
+    return _set_ready(pod, "True", "", "", now)
 
 
 def _evictions(given: Given, now: datetime) -> Plan:
@@ -156,9 +181,7 @@ def controller(senses: Senses, workers: int = 8) -> Controller[Any]:
         if node is None:
             return None
         vital, ready, disrupted, evict, watching_for = senses.sense(key)
-        pods = tuple(world[POD].by(ON_NODE, key)) if is_lost(node) or driving(node) or (
-            vital.state is State.SILENT) else ()
-        return Given(node, vital, pods, ready, disrupted, evict, watching_for)
+        return Given(node, vital, tuple(world[POD].by(ON_NODE, key)), ready, disrupted, evict, watching_for)
 
     return Controller(
         name="node", workers=workers, gather=gather, plan=plan,

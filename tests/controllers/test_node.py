@@ -119,6 +119,16 @@ def test_a_node_that_returns_is_cleared_and_keeps_its_pods() -> None:
     s.toy.tick(2)
     s.settle()
     assert (s.ready, s.taints, s.going) == (("True", "KubeletReady"), set(), [])
+    assert [c.status for p in s.toy.all(POD) for c in p.status.conditions if c.type == "Ready"] == ["True"]
+
+
+def test_what_the_kubelet_said_of_a_pod_is_not_taken_back() -> None:
+    s = Site(machine(), pod("sick", node="n1"))
+    s.senses.said = SILENT
+    s.settle()
+    s.senses.said = (Vital(State.ALIVE), True, False, False, 1000.0)
+    s.settle()
+    assert [c.status for p in s.toy.all(POD) for c in p.status.conditions if c.type == "Ready"] == ["False"]
 
 
 def test_a_returning_node_that_is_not_ready_stays_unknown_until_it_says_more() -> None:
