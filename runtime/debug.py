@@ -1,7 +1,7 @@
 """One loopback HTTP listener a process: is it well, what does it do, what does it count.
 
     /healthz        200 once `ready()` says so, 503 with words before
-    /metrics        Prometheus text (prometheus-client's registry; imported on the first scrape)
+    /metrics        Prometheus text, see metrics.py
     /debug/tasks    every asyncio task: name and where it waits
     /debug/state    what the parts registered, as JSON
 
@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
+
+from . import metrics
 
 REQUEST_SECONDS = 5.0
 REASONS = {200: "OK", 404: "Not Found", 405: "Method Not Allowed", 503: "Service Unavailable"}
@@ -62,7 +64,7 @@ class Debug:
                 why = self._ready()
                 return (503, text, f"{why}\n".encode()) if why else (200, text, b"ok\n")
             case "/metrics":
-                return 200, "text/plain; version=0.0.4; charset=utf-8", _metrics()
+                return 200, "text/plain; version=0.0.4; charset=utf-8", metrics.exposition()
             case "/debug/tasks":
                 return 200, text, _tasks().encode()
             case "/debug/state":
@@ -75,12 +77,6 @@ async def _request(reader: asyncio.StreamReader) -> tuple[str, str]:
     line = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n", 1)[0].decode("latin-1")
     method, path, _ = line.split(" ", 2)
     return method, path
-
-
-def _metrics() -> bytes:
-    from prometheus_client import generate_latest
-
-    return generate_latest()
 
 
 def _tasks() -> str:

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from schemas import codec
 from schemas.bus import subjects
 from schemas.kind import Kind
 
+from . import metrics
 from .bus import Bus, Frame, Mark
 from .log import request_id
 
@@ -126,6 +127,14 @@ class Informers:
         self._marked = False
         self._ticked = 0
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        metrics.offer(self)
+
+    def samples(self) -> Iterator[metrics.Sample]:
+        """For /metrics."""
+        for cache in self._caches.values():
+            yield metrics.Sample("kubus_cache_objects", len(cache), {"kind": cache.kind.kind}, "objects held")
+        yield metrics.Sample("kubus_cache_revision", self.revision, {}, "everything up to this revision was seen")
+        yield metrics.Sample("kubus_cache_complete", self._buffer is None, {}, "0 while a snapshot is taken")
 
     def __getitem__(self, kind: Kind) -> Cache:
         return self._caches[kind.group, kind.version, kind.plural]

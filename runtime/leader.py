@@ -15,7 +15,6 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
@@ -31,7 +30,7 @@ log = logging.getLogger(__name__)
 NAMESPACE = "kube-system"
 DURATION = 5
 """Seconds a lease lives without renewal; a failover takes at most this and one RETRY."""
-RENEW = 2.0
+RENEW = 1.5
 RETRY = 0.5
 DEADLINE = 4.0
 """Seconds without a successful renewal after which a leader stops working: before anybody may think it dead."""
@@ -49,6 +48,8 @@ class Leader:
         self.identity = f"{identity or name}_{secrets.token_hex(4)}"
         self.leading = False
         self._held: Lease | None = None
+        self._complaint = ""
+        self._asked_at = 0.0  # before the write, not after its answer: who watches counts from the write
 
     async def run(self, while_leading: Callable[[], Awaitable[None]]) -> None:
         """For ever: win the lease, work, lose it, wait for the work's real end. Raises what the work raises."""
@@ -70,9 +71,7 @@ class Leader:
             await asyncio.wait({work, renewal}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             still_ours = not renewal.done()
-            for task in (work, renewal):
-                task.cancel()
-            await asyncio.gather(work, renewal, return_exceptions=True)
+            await _end(work, renewal)
             if still_ours:
                 await self._give_back()
         for task in (work, renewal):
@@ -84,37 +83,55 @@ class Leader:
         loop = asyncio.get_running_loop()
         known, since = "", loop.time()
         while True:
-            with suppress(KubusError):  # away or taken by another: both mean "ask again"
+            try:
                 lease = await self._read()
                 if lease is None:
                     return await self._create()
                 if lease.metadata.resource_version != known:
                     known, since = lease.metadata.resource_version, loop.time()
-                holder = lease.spec.holder_identity if lease.spec else ""
-                lives = (lease.spec.lease_duration_seconds if lease.spec else 0) or DURATION
-                if not holder or holder == self.identity or loop.time() - since >= lives:
+                spec = lease.spec
+                lives = spec.lease_duration_seconds or DURATION
+                if spec.holder_identity in {"", self.identity} or loop.time() - since >= lives:
                     return await self._write(lease, transitions=1)
+            except (Conflict, AlreadyExists):
+                log.debug("another was faster", extra={"lease": self._name})
+            except KubusError as error:
+                self._complain(error)
             await asyncio.sleep(RETRY)
+
+    def _complain(self, error: KubusError) -> None:
+        """Once for each cause: without an API server this is asked twice a second."""
+        if str(error) != self._complaint:
+            self._complaint = str(error)
+            log.warning("cannot ask for the lease, still trying", extra={
+                "lease": self._name, "cause": self._complaint})
 
     async def _renew_for_ever(self) -> None:
         loop = asyncio.get_running_loop()
-        renewed = loop.time()
+        renewed = self._asked_at
         while True:
             await asyncio.sleep(RENEW if loop.time() - renewed < RENEW else RETRY)
             if self._held is None:
                 raise Lost("the lease was given back")
             try:
                 async with asyncio.timeout(DEADLINE - (loop.time() - renewed)):
-                    self._held = await self._write(self._held)
-                renewed = loop.time()
-            except Conflict:
-                found = await self._read()
-                if found is None or not found.spec or found.spec.holder_identity != self.identity:
-                    raise Lost("somebody else holds the lease") from None
-                self._held = found
+                    self._held = await self._renewed(self._held)
+                renewed = self._asked_at
+            except Lost:
+                raise
             except (KubusError, TimeoutError) as error:
                 if loop.time() - renewed >= DEADLINE - RETRY:
-                    raise Lost(f"not renewed for {loop.time() - renewed:.1f} s: {error}") from error
+                    raise Lost(f"not renewed for {loop.time() - renewed:.1f} s: {error or 'no answer'}") from error
+
+    async def _renewed(self, held: Lease) -> Lease:
+        """Raises Lost when it is not ours any more. A Conflict may be our own write, whose answer was lost."""
+        try:
+            return await self._write(held)
+        except Conflict:
+            found = await self._read()
+            if found is None or found.spec.holder_identity != self.identity:
+                raise Lost("somebody else holds the lease") from None
+            return await self._write(found)
 
     async def _read(self) -> Lease | None:
         try:
@@ -125,10 +142,12 @@ class Leader:
 
     async def _create(self) -> Lease:
         lease = Lease(metadata=ObjectMeta(name=self._name, namespace=NAMESPACE), spec=self._spec(None, 0))
+        self._asked_at = asyncio.get_running_loop().time()
         made: Lease = await self._api.create(LEASE, lease)
         return made
 
     async def _write(self, lease: Lease, transitions: int = 0) -> Lease:
+        self._asked_at = asyncio.get_running_loop().time()
         written: Lease = await self._api.update(LEASE, replace(lease, spec=self._spec(lease.spec, transitions)))
         return written
 
@@ -142,11 +161,25 @@ class Leader:
     async def _give_back(self) -> None:
         """So that the next one need not wait out the lease; if it cannot be, it waits."""
         lease, self._held = self._held, None
-        if lease is None or lease.spec is None:
+        if lease is None:
             return
         free = replace(lease, spec=replace(lease.spec, holder_identity="", lease_duration_seconds=1))
         try:
             async with asyncio.timeout(1.0):
                 await self._api.update(LEASE, free)
-        except (AlreadyExists, KubusError, TimeoutError) as error:
+        except (KubusError, TimeoutError) as error:
             log.info("the lease was not given back", extra={"lease": self._name, "cause": str(error)})
+
+
+async def _end(*tasks: asyncio.Future[None]) -> None:
+    """Cancel and wait until all are really over, even if we are cancelled meanwhile: nobody else may start before."""
+    cancelled = False
+    for task in tasks:
+        task.cancel()
+    while pending := [task for task in tasks if not task.done()]:
+        try:
+            await asyncio.wait(pending)
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError

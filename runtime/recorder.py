@@ -9,9 +9,12 @@ does not answer, the newest MOST events wait and the oldest are dropped and coun
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import socket
+import time
 from collections import OrderedDict
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +27,7 @@ from schemas.meta import time as moments
 from schemas.meta.object import ObjectMeta, Resource
 from schemas.scheme import BY_TYPE
 
+from . import metrics
 from .api import Api
 from .backoff import exponential
 from .log import request_id
@@ -32,7 +36,6 @@ log = logging.getLogger(__name__)
 MOST = 1000
 WINDOW = 600.0
 REMEMBERED = 2048
-SENDERS = 2
 PAUSE = exponential(0.2, 2.0, 5.0)
 _Same = tuple[str, str, str, str, str]
 
@@ -60,8 +63,16 @@ class Recorder:
         self._component, self._host = component, host
         self._instance = f"{component}-{host or socket.gethostname()}"
         self._notes: asyncio.Queue[_Note] = asyncio.Queue()
+        self._names = itertools.count(time.time_ns())
         self._seen: OrderedDict[_Same, _Seen] = OrderedDict()
         self.dropped = 0
+        metrics.offer(self)
+
+    def samples(self) -> Iterator[metrics.Sample]:
+        """For /metrics."""
+        labels = {"component": self._component}
+        yield metrics.Sample("kubus_events_waiting", self._notes.qsize(), labels, "events to be sent")
+        yield metrics.Sample("kubus_events_dropped_total", self.dropped, labels, "oldest events given up", "counter")
 
     def event(self, about: Resource, reason: str, message: str, *, warning: bool = False) -> None:
         """Say that `reason` (CamelCase) happened to `about`; at most 1024 characters of `message` are kept."""
@@ -71,12 +82,7 @@ class Recorder:
         self._notes.put_nowait(_Note(about, reason, message[:1024], warning, datetime.now(UTC), request_id.get()))
 
     async def run(self) -> None:
-        """Send for ever; a `serve` task."""
-        async with asyncio.TaskGroup() as group:
-            for number in range(SENDERS):
-                group.create_task(self._sender(), name=f"events {number}")
-
-    async def _sender(self) -> None:
+        """Send for ever, one after the other, so that a repetition finds its first; a `serve` task."""
         while True:
             note = await self._notes.get()
             request_id.set(note.request)
@@ -120,7 +126,7 @@ class Recorder:
     def _event(self, note: _Note, api_version: str, kind: str) -> Event:
         m = note.about.metadata
         moment = moments.whole(note.at)
-        name = f"{m.name}.{int(note.at.timestamp() * 1e9):x}"
+        name = f"{m.name}.{next(self._names):x}"
         return Event(
             metadata=ObjectMeta(name=name, namespace=m.namespace or "default"),
             involved_object=ObjectReference(

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import time
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from msgspec import Struct
 from schemas.bus import subjects
 from schemas.errors import KubusError
 
+from . import metrics
 from .bus import Bus
 from .log import request_id
 
@@ -56,6 +58,11 @@ class StepLog:
         self._steps: deque[Step] = deque(maxlen=MOST)
         self._news = asyncio.Event()
         self.dropped = 0
+        metrics.offer(self)
+
+    def samples(self) -> Iterator[metrics.Sample]:
+        """For /metrics."""
+        yield metrics.Sample("kubus_steps_dropped_total", self.dropped, {}, "oldest steps given up", "counter")
 
     def record(self, step: str, *, at: float | None = None, request: str = "", kind: str = "", namespace: str = "",
                name: str = "", uid: str = "", revision: int = 0, **detail: Any) -> None:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
+
+from . import metrics
 
 K = TypeVar("K", bound=Hashable)
 
@@ -21,12 +23,13 @@ class Closed(Exception):
 
 
 class WorkQueue(Generic[K]):
-    """One loop's queue. `waited(seconds)` is told how long each taken key was due before somebody took it."""
+    """One loop's queue. A named one is shown in /metrics: depth, keys in work, how long due keys waited."""
 
-    def __init__(self, name: str = "", waited: Callable[[float], None] | None = None) -> None:
+    def __init__(self, name: str = "") -> None:
         self.name = name
         self.taken = 0
-        self._waited = waited
+        self.waited = metrics.Histogram(
+            "kubus_queue_wait_seconds", "how long a key was due before somebody took it", {"queue": name})
         self._due: dict[K, float] = {}
         self._heap: list[tuple[float, int, K]] = []
         self._order = 0
@@ -35,6 +38,15 @@ class WorkQueue(Generic[K]):
         self._takers: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
+        if name:
+            metrics.offer(self)
+
+    def samples(self) -> Iterator[metrics.Sample]:
+        """For /metrics."""
+        labels = {"queue": self.name}
+        yield metrics.Sample("kubus_queue_depth", len(self), labels, "keys waiting, due or not")
+        yield metrics.Sample("kubus_queue_running", self.running, labels, "keys being worked on")
+        yield from self.waited.samples()
 
     def __len__(self) -> int:
         """Keys waiting, due or not; those being worked on are not counted."""
@@ -93,8 +105,7 @@ class WorkQueue(Generic[K]):
         del self._due[key]
         self._running.add(key)
         self.taken += 1
-        if self._waited:
-            self._waited(now - at)
+        self.waited.observe(now - at)
         return (key,)
 
     async def _wait(self) -> None:

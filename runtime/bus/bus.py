@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Self
 
 from schemas.bus.proof import inbox as inbox_prefix
 from schemas.errors import Forbidden, KubusError, Unreachable
 
+from .. import metrics
 from ..config import BusConfig
 from . import jetstream
 from .connection import Connection
@@ -40,6 +41,21 @@ class Bus:
         self._publisher = Publisher(self._connection, self._inbox)
         self._reconnected: list[Callable[[], None]] = []
         self._open: set[Follower | Subscription] = set()
+        metrics.offer(self)
+
+    def samples(self) -> Iterator[metrics.Sample]:
+        """For /metrics."""
+        followers = [part for part in self._open if isinstance(part, Follower)]
+        refused = sum(part.refused for part in self._open if isinstance(part, Subscription))
+        for name, value, help_ in (
+            ("connects_total", self.epoch, "connections made"),
+            ("resets_total", sum(f.resets for f in followers), "snapshots taken by the followers that are open"),
+            ("resumes_total", sum(f.resumes for f in followers), "gaps closed by the followers that are open"),
+            ("refused_total", refused, "messages refused because a handler was too slow"),
+        ):
+            yield metrics.Sample(f"kubus_bus_{name}", value, {}, help_, "counter")
+        yield metrics.Sample("kubus_bus_connected", self.connected, {}, "1 while the link is up")
+        yield metrics.Sample("kubus_bus_unacknowledged", self._publisher.pending, {}, "stream messages in flight")
 
     @classmethod
     async def connect(cls, config: BusConfig, *, wait: bool = True) -> Self:
