@@ -14,7 +14,7 @@ from schemas.core.pod import Pod
 from schemas.errors import BadRequest
 
 from . import nodefacts
-from .cycle import Candidate, Decision, decide, explain, fits_somewhere
+from .cycle import Candidate, Decision, decide, explain, fits_somewhere, refusal
 from .podinfo import PodInfo, PodInfos
 from .profile import DEFAULT, Profile
 from .queue import Queue, Waiting
@@ -105,10 +105,12 @@ class Desk:
         """Wake refused pods that a change since the last call lets fit. How many."""
         wakes: Wakes = frozenset(self._wakes)
         self._wakes.clear()
-        return self.queue.wake(wakes, self._useful) if wakes else 0
+        return self.queue.wake(wakes, self._hindered) if wakes else 0
 
-    def _useful(self, template: PodInfo) -> bool:
-        return fits_somewhere(template, self.table, self._profile, self.memory)
+    def _hindered(self, template: PodInfo) -> Wakes | None:
+        if fits_somewhere(template, self.table, self._profile, self.memory):
+            return None
+        return self._helped_by(refusal(self.memory.standing(template, self._profile)).rejected_by)
 
     def next(self) -> Waiting | None:
         """The next pod to decide about."""

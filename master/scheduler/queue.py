@@ -126,16 +126,25 @@ class Queue:
         waiting.room, waiting.ticket = BACKOFF, next(self._tickets)
         heapq.heappush(self._backoff, (now + PAUSE(waiting.failures), waiting.ticket, waiting))
 
-    def wake(self, wakes: Wakes, useful: Callable[[PodInfo], bool]) -> int:
-        """Something changed: refused pods that it may help and that would fit now become active. How many did."""
+    def wake(self, wakes: Wakes, hindered: Callable[[PodInfo], Wakes | None]) -> int:
+        """Something changed: refused pods that it may help and that would fit now become active. How many did.
+
+        `hindered(template)`: None when it fits now, else the changes that may help *now*: one rule's no may have
+        given way to another's (a node is uncordoned first and loses its taint a moment later).
+        """
         woken = 0
         for template, pods in list(self._refused.items()):
             concerned = [waiting for waiting in pods.values() if waiting.wakes_on & wakes]
-            if concerned and useful(template):
-                for waiting in list(pods.values()):
+            if not concerned:
+                continue
+            still = hindered(template)
+            for waiting in list(pods.values()):
+                if still is None:
                     self._leave(waiting)
                     self._enter(waiting)
                     woken += 1
+                else:
+                    waiting.wakes_on |= still
         return woken
 
     def _enter(self, waiting: Waiting) -> None:
