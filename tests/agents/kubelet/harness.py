@@ -116,6 +116,7 @@ class Node:
         self.engine, self.api, self.said, self.state = engine, api, Said(), state
         self.owner = Owner(cluster, NODE)
         self.held: dict[str, Supplies] = {}
+        self.trouble = ""
         self.images = Images(engine)
         self.sight = Sight(engine, self.owner, now, self._wake, self._engine)
         machine = Machine(owner=self.owner, host_ip="192.0.2.1", memory=1 << 33, allocatable={"cpu": "2"},
@@ -130,6 +131,7 @@ class Node:
         self.workers.wake(uid)
 
     def _engine(self, message: str) -> None:
+        self.trouble = message
         if not message:
             self.workers.wake_all()
 
