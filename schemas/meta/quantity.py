@@ -46,6 +46,7 @@ def milli(quantity: Quantity) -> int:
     return -((-amount.numerator) // amount.denominator)
 
 
+@lru_cache(maxsize=4096, typed=True)
 def canonical(quantity: Quantity) -> str:
     """The one text that Kubernetes writes for this amount. Raises ValueError."""
     amount, family = _read(str(quantity))
