@@ -7,7 +7,7 @@ from typing import Any
 from schemas.kind import Kind
 
 from .fail import invalid
-from .rules import RULES
+from .rules import RULES, metadata
 from .rules.rule import Rule
 
 PARTIAL = frozenset({"status", "binding", "finalize", "ephemeralcontainers"})
@@ -29,11 +29,22 @@ def ready_new(kind: Kind, obj: Any) -> Any:
     return obj
 
 
-def check_changed(kind: Kind, old: Any, new: Any, subresource: str = "") -> None:
-    """Raises Invalid: the next version is illegal, or changes what may not change."""
+def _any_name(_name: str) -> tuple[str, ...]:
+    return ()  # it was checked when the object was made, and cannot change
+
+
+def check_changed(kind: Kind, old: Any, new: Any, subresource: str = "", *, same_content: bool = False) -> None:
+    """Raises Invalid: the next version is illegal, or changes what may not change.
+
+    Where nothing but metadata and status differs, only metadata is looked at: the rest was found legal when it was
+    stored, and an object that a newer rule would refuse can still be labelled, reported on and deleted.
+    """
     rule = rule_of(kind)
-    causes = rule.validate(new)
-    if subresource not in PARTIAL:
-        causes = (*causes, *rule.may_change(old, new))
+    if same_content:
+        causes = tuple(metadata.check(kind, new.metadata, _any_name))
+    elif subresource in PARTIAL:
+        causes = rule.validate(new)
+    else:
+        causes = rule.check_update(old, new)
     if causes:
         raise invalid(kind, old.metadata.name, causes)

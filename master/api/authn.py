@@ -6,6 +6,7 @@ Seam: `Tokens` will turn bearer tokens (service accounts, bootstrap) into users;
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Protocol
 
 from schemas.bus.subjects import text_of
@@ -32,9 +33,12 @@ class Tokens(Protocol):
 
 def of_certificate(peer: Mapping[str, Any] | None) -> User | None:
     """The user of a verified client certificate as Python's ssl shows it (`getpeercert()`); None without one."""
-    if not peer:
-        return None
-    fields = [(key, value) for part in peer.get("subject", ()) for key, value in part]
+    return _of_subject(peer.get("subject", ())) if peer else None
+
+
+@lru_cache(maxsize=1024)
+def _of_subject(subject: tuple[tuple[tuple[str, str], ...], ...]) -> User | None:
+    fields = [(key, value) for part in subject for key, value in part]
     name = next((value for key, value in fields if key == "commonName"), "")
     if not name:
         return None

@@ -16,6 +16,7 @@ from schemas.meta.object import ObjectMeta
 
 from .admit import rule_of
 from .fail import conflict, invalid
+from .rules import quantities
 
 
 def merged(kind: Kind, old: Any, sent: Any, subresource: str) -> Any:
@@ -26,18 +27,27 @@ def merged(kind: Kind, old: Any, sent: Any, subresource: str) -> Any:
                        f"UID in object meta: {old.metadata.uid}")
     metadata = _metadata(kind, old.metadata, sent.metadata, subresource)
     sent = msgspec.structs.replace(sent, metadata=metadata, api_version=kind.api_version, kind=kind.kind)
-    rule = rule_of(kind)
-    if subresource == "binding":
-        return sent
-    if subresource == "finalize":
-        spec = msgspec.structs.replace(old.spec, finalizers=sent.spec.finalizers)
-        return msgspec.structs.replace(old, metadata=metadata, spec=spec)
-    if subresource == "ephemeralcontainers":
-        spec = msgspec.structs.replace(old.spec, ephemeral_containers=sent.spec.ephemeral_containers)
-        sent = msgspec.structs.replace(old, metadata=metadata, spec=spec)
-    if subresource != "status":
-        sent = rule.defaults(sent)
-    return rule.prepare_update(old, sent, subresource)
+    match subresource:
+        case "binding":
+            return sent
+        case "status":
+            status = sent.status if sent.status is None else quantities.canonical(sent.status)
+            return msgspec.structs.replace(old, metadata=metadata, status=status)
+        case "finalize":
+            spec = msgspec.structs.replace(old.spec, finalizers=sent.spec.finalizers)
+            return msgspec.structs.replace(old, metadata=metadata, spec=spec)
+        case "ephemeralcontainers":
+            spec = msgspec.structs.replace(old.spec, ephemeral_containers=sent.spec.ephemeral_containers)
+            sent = msgspec.structs.replace(old, metadata=metadata, spec=spec)
+    if same_content(old, sent):
+        return msgspec.structs.replace(old, metadata=metadata)
+    return rule_of(kind).prepare_update(old, sent, subresource)
+
+
+def same_content(old: Any, new: Any) -> bool:
+    """Do two versions differ in nothing but metadata and status?"""
+    return all(getattr(old, name) == getattr(new, name) for name in old.__struct_fields__
+               if name not in ("metadata", "status"))
 
 
 def _metadata(kind: Kind, old: ObjectMeta, sent: ObjectMeta, subresource: str) -> ObjectMeta:

@@ -93,6 +93,11 @@ def _check_said(said_version: str, said_kind: str, api_version: str, kind: str) 
 def from_document(type_: Any, value: Any, kind: str, api_version: str) -> Any:
     """Plain JSON values -> struct; null is absent. Raises BadRequest."""
     try:
+        return msgspec.convert(value, type_)
+    except msgspec.ValidationError as error:
+        if "null" not in str(error):
+            raise _unfit(error, kind, api_version) from error
+    try:
         return msgspec.convert(codec.without_nulls(value), type_)
     except msgspec.ValidationError as error:
         raise _unfit(error, kind, api_version) from error

@@ -9,7 +9,8 @@ import asyncio
 import gzip
 import logging
 import uuid
-from collections.abc import Awaitable, Callable
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from master.store.store import StoreUnavailable, ValueTooLarge
 from runtime.log import request_id
@@ -93,14 +94,23 @@ async def _finished(request: Request, response: Response, warnings: list[str]) -
     headers.setdefault("Cache-Control", "no-cache, private")
     if warnings:
         headers["Warning"] = ", ".join(f'299 - "{_quoted(w)}"' for w in dict.fromkeys(warnings))
+    if response.stream is not None and response.compress and "gzip" in request.header("accept-encoding"):
+        response.stream = _packed(response.stream)
+        headers["Content-Encoding"], headers["Vary"] = "gzip", "Accept-Encoding"
     if len(response.body) >= GZIP_FROM and "gzip" in request.header("accept-encoding"):
         if len(response.body) >= GZIP_THREAD_FROM:
             response.body = await asyncio.to_thread(gzip.compress, response.body, 1)
         else:
             response.body = gzip.compress(response.body, 1)
-        headers["Content-Encoding"] = "gzip"
-        headers["Vary"] = "Accept-Encoding"
+        headers["Content-Encoding"], headers["Vary"] = "gzip", "Accept-Encoding"
     return response
+
+
+async def _packed(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    packer = zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    async for chunk in chunks:
+        yield await asyncio.to_thread(packer.compress, chunk)
+    yield packer.flush()
 
 
 def _quoted(text: str) -> str:

@@ -11,7 +11,7 @@ import ssl
 
 from aiohttp import web
 
-from schemas.errors import ApiError, BadRequest, TooLarge
+from schemas.errors import ApiError, BadRequest, KubusError, TooLarge
 
 from . import authn, fail
 from .handle import MOST_BODY, handle
@@ -109,7 +109,11 @@ async def _streamed(http: web.BaseRequest, response: Response) -> web.StreamResp
             await answer.write(chunk)
         await answer.write_eof()
     except (ConnectionError, TimeoutError):
-        log.debug("a watcher hung up", extra={"path": http.path})
+        log.debug("a client hung up in the middle of an answer", extra={"path": http.path})
+    except KubusError as error:
+        log.warning("an answer broke off", extra={"path": http.path, "cause": str(error)})
+        if http.transport is not None:
+            http.transport.abort()  # the client must not take the beginning for the whole
     finally:
         close = getattr(stream, "aclose", None)
         if close is not None:

@@ -57,10 +57,12 @@ class Request(Struct, kw_only=True):
 
 
 class Response(Struct, kw_only=True):
-    """The answer. With `stream`, `body` is empty and each item of the stream is one frame to flush."""
+    """The answer. With `stream`, `body` is empty and each item is to be flushed; `compress` says that it is one long
+    document, and may be packed."""
 
     status: int = 200
     body: bytes = b""
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
     stream: AsyncIterator[bytes] | None = None
+    compress: bool = False

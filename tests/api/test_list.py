@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import AsyncIterator
 
 import pytest
 
 from master.api.request import User
+from master.api.verbs import list as listing
 
 from .world import CONFIGMAPS, PODS, World, configmap, pod
 
@@ -113,6 +116,23 @@ async def test_partial_metadata_and_yaml(w: World) -> None:
     assert set(found["items"][0]) == {"kind", "apiVersion", "metadata"}
     text = (await w.get(f"{CONFIGMAPS}/cm1", Accept="application/yaml")).body
     assert b"kind: ConfigMap\n" in text
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/json;as=Table;g=meta.k8s.io;v=v1",
+                                    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"])
+@pytest.mark.parametrize("query", ["", "?labelSelector=odd%3D1", "?labelSelector=odd%3D9"])
+async def test_a_long_list_is_streamed_and_reads_the_same(
+        w: World, accept: str, query: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = await w.get(CONFIGMAPS + query, Accept=accept)
+    monkeypatch.setattr(listing, "PAGE", 3)
+    for encoding in ("", "gzip"):
+        answer = await w.get(CONFIGMAPS + query, Accept=accept, Accept_Encoding=encoding)
+        stream = answer.raw.stream
+        assert stream is not None
+        chunks = [chunk async for chunk in stream]
+        raw = b"".join(chunks)
+        assert len(chunks) > 1
+        assert json.loads(gzip.decompress(raw) if encoding else raw) == whole.body
 
 
 async def test_reads_go_on_from_the_cache_while_the_store_is_away(w: World) -> None:

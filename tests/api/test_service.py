@@ -96,12 +96,11 @@ async def test_components_speak_over_the_bus_and_the_journey_is_told(master: Mas
 
     def journey() -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = rest.json("GET", "/kubus/v1/journey/namespaces/default/deployments/web")
-        return found
+        return [record for record in found if record["step"] == "stored"]
 
     async with asyncio.timeout(10):
-        while len(told := await asyncio.to_thread(journey)) < 2:
+        while len(stored := await asyncio.to_thread(journey)) < 2:
             await asyncio.sleep(0.1)
-    stored = [r for r in told if r["step"] == "stored"]
     assert [(r["component"], r["detail"]["verb"], r["detail"]["user"]) for r in stored] == [
         ("apiserver", "create", "kubernetes-admin"), ("apiserver", "patch", "system:kube-controller-manager")]
     assert stored[1]["request"] == "the-request"
