@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from runtime.bus import Bus, Follower, Frame, Mark
 from schemas.bus import events, subjects
@@ -29,8 +29,8 @@ async def ensured(bus: Bus) -> None:
 
 
 def put(bus: Bus, subject: str, revision: int, type_: events.EventType = "MODIFIED", body: bytes = b"{}",
-        **more: str) -> asyncio.Future[int]:
-    headers = {events.REVISION: str(revision), events.TYPE: type_, **more}
+        more: Mapping[str, str] | None = None) -> asyncio.Future[int]:
+    headers = {events.REVISION: str(revision), events.TYPE: type_, **(more or {})}
     return bus.stream_publish(subject, events.frame(type_, body), headers)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
@@ -15,13 +17,14 @@ from . import mirror
 from .conftest import NewBus
 
 pytestmark = pytest.mark.nats
+Handler = Callable[[Message], Awaitable[None]]
 
 
-async def echo(bus: Bus, subject: str = "echo.*", **options: int) -> None:
+async def echo(bus: Bus, subject: str = "echo.*") -> None:
     async def answer(message: Message) -> None:
         await bus.respond(message, message.data[::-1], {"Said": message.headers.get("Say", "")})
 
-    await bus.subscribe(subject, answer, **options)
+    await bus.subscribe(subject, answer)
 
 
 async def test_request_and_answer_with_headers(bus: Bus, new_bus: NewBus) -> None:
@@ -92,14 +95,14 @@ async def test_handlers_run_side_by_side_up_to_the_bound_and_one_keeps_order(bus
 async def test_a_queue_group_shares(bus: Bus, new_bus: NewBus) -> None:
     got = [0, 0]
 
-    def counter(index: int) -> object:
+    def counter(index: int) -> Handler:
         async def count(message: Message) -> None:
             got[index] += 1
             await bus.respond(message, b"")
         return count
 
     for index in range(2):
-        await (await new_bus(f"master.w{index}")).subscribe("work", counter(index), queue="workers")  # type: ignore[arg-type]
+        await (await new_bus(f"master.w{index}")).subscribe("work", counter(index), queue="workers")
     await asyncio.gather(*(bus.request("work") for _ in range(60)))
     assert sum(got) == 60
     assert min(got) > 0
@@ -109,8 +112,8 @@ async def test_publishes_are_acknowledged_in_order_and_doubles_are_known(bus: Bu
     await mirror.ensure(bus)
     sequences = await asyncio.gather(*(mirror.put(bus, f"watch.x.{n}", n) for n in range(2000)))
     assert sequences == list(range(1, 2001))
-    first = await mirror.put(bus, "watch.y", 1, **{"Nats-Msg-Id": "one"})
-    assert await mirror.put(bus, "watch.y", 1, **{"Nats-Msg-Id": "one"}) == first
+    first = await mirror.put(bus, "watch.y", 1, more={"Nats-Msg-Id": "one"})
+    assert await mirror.put(bus, "watch.y", 1, more={"Nats-Msg-Id": "one"}) == first
 
 
 async def test_ten_thousand_acknowledged_publishes_a_second(bus: Bus) -> None:
@@ -125,7 +128,7 @@ async def test_ten_thousand_acknowledged_publishes_a_second(bus: Bus) -> None:
 async def test_a_tombstone_expires_by_its_own_time_to_live(bus: Bus) -> None:
     await mirror.ensure(bus)
     await mirror.put(bus, "watch.kept", 1)
-    await mirror.put(bus, "watch.gone", 2, "DELETED", **{"Nats-TTL": "1s"})
+    await mirror.put(bus, "watch.gone", 2, "DELETED", more={"Nats-TTL": "1s"})
     assert set(await bus.stream_last(mirror.STREAM)) == {"watch.kept", "watch.gone"}
     async with asyncio.timeout(10):
         while set(await bus.stream_last(mirror.STREAM)) != {"watch.kept"}:
@@ -137,13 +140,13 @@ async def test_a_publish_that_no_stream_takes_or_that_expects_otherwise_fails(bu
         await mirror.put(bus, "watch.x", 1)
     await mirror.ensure(bus)
     with pytest.raises(Unreachable, match="not stored"):
-        await mirror.put(bus, "watch.x", 1, **{"Nats-Expected-Last-Sequence": "77"})
-    assert await mirror.put(bus, "watch.x", 1, **{"Nats-Expected-Last-Sequence": "0"}) == 1
+        await mirror.put(bus, "watch.x", 1, more={"Nats-Expected-Last-Sequence": "77"})
+    assert await mirror.put(bus, "watch.x", 1, more={"Nats-Expected-Last-Sequence": "0"}) == 1
 
 
 async def test_what_waits_behind_a_failed_publish_fails_with_it(bus: Bus) -> None:
     await mirror.ensure(bus)
-    wrong = mirror.put(bus, "watch.wrong", 1, **{"Nats-Expected-Last-Sequence": "77"})
+    wrong = mirror.put(bus, "watch.wrong", 1, more={"Nats-Expected-Last-Sequence": "77"})
     later = [mirror.put(bus, "watch.later", n) for n in range(5000)]
     results = await asyncio.gather(wrong, *later, return_exceptions=True)
     assert isinstance(results[0], Unreachable)
@@ -233,7 +236,7 @@ async def test_a_silent_server_is_noticed(nats: Server, bus: Bus) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_connecting_waits_for_a_server_that_comes_later(tmp_path) -> None:  # type: ignore[no-untyped-def]
+async def test_connecting_waits_for_a_server_that_comes_later(tmp_path: Path) -> None:
     port = free_port()
     config = BusConfig(url=f"nats://127.0.0.1:{port}")
     with pytest.raises(Unreachable, match="does not answer"):
