@@ -1,4 +1,4 @@
-"""The types of columns, and what can change in a row. Data only."""
+"""The types of columns, and what a rule reads of a row. Data only."""
 
 from __future__ import annotations
 
@@ -13,15 +13,11 @@ Bools = NDArray[np.bool_]
 Rows = slice | NDArray[np.intp]
 """Which rows of the table: all of them as a slice (no copy), or a few as an index array."""
 
-# What a plugin reads, and what a change touched: bits, because they are tested thousands of times a second.
-NODE = 1
-"""Labels, taints, unschedulable, the row's existence."""
-USAGE = 2
-"""Allocatable and requested resources."""
-PORTS = 4
-"""Host ports in use."""
-ASPECTS = 3
-"""How many bits the aspects take."""
+# What a local rule reads of a row.
+NODE = "node"
+"""Labels, taints, unschedulable, the row's existence: changes rarely."""
+USAGE = "usage"
+"""Resources and host ports, free and used: changes with every pod."""
 
 
 def grown(column: NDArray[Any], capacity: int) -> NDArray[Any]:
@@ -29,6 +25,11 @@ def grown(column: NDArray[Any], capacity: int) -> NDArray[Any]:
     wider = np.zeros((*column.shape[:-1], capacity), dtype=column.dtype)
     wider[..., : column.shape[-1]] = column
     return wider
+
+
+def cut(columns: NDArray[Any], rows: Rows) -> NDArray[Any]:
+    """The same rows of several columns (first axis: which column)."""
+    return columns[:, rows] if isinstance(rows, slice) else columns.take(rows, axis=1)
 
 
 def spaced(length: int) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 from msgspec import Struct
 
 from .columns import Bools, Floats, Ints
+from .plugin import BEST, WIDE
 from .podinfo import PodInfo
 from .profile import Profile
 from .standing import Memory, Standing
@@ -58,24 +59,19 @@ def decide(pod: PodInfo, nodes: NodeTable, profile: Profile, *, uid: str = "",
     standing = (memory or Memory(nodes)).standing(pod, profile)
     if standing.refused_at == nodes.version:
         return refusal(standing)
-    fits = standing.fits()
-    fitting = int(np.count_nonzero(fits))
-    if not fitting:
+    look = standing.look()
+    if not look.number:
         standing.refused_at = nodes.version
         return refusal(standing)
-    if fitting == 1:
-        return Decision(nodes.names[int(fits.argmax())], nodes.nodes, 1)
-    if fitting == len(fits):
-        points = standing.points(None)
-    else:
-        points = standing.points(fits)
-        points[~fits] = -np.inf
+    if look.number == 1:
+        return Decision(nodes.names[int(look.fits.argmax())], nodes.nodes, 1)
+    points = standing.points(look)
     row = int(points.argmax())
     best = float(points[row])
     ties = np.flatnonzero(points == best)
     if len(ties) > 1:
         row = int(ties[_mixed(nodes, ties, uid).argmax()])
-    return Decision(nodes.names[row], nodes.nodes, fitting, score=best)
+    return Decision(nodes.names[row], nodes.nodes, look.number, score=best)
 
 
 def _mixed(nodes: NodeTable, rows: Ints, uid: str) -> Ints:
@@ -87,7 +83,7 @@ def _mixed(nodes: NodeTable, rows: Ints, uid: str) -> Ints:
 def fits_somewhere(pod: PodInfo, nodes: NodeTable, profile: Profile, memory: Memory) -> bool:
     """Whether any node would take the pod now."""
     standing = memory.standing(pod, profile)
-    return standing.refused_at != nodes.version and bool(standing.fits().any())
+    return standing.refused_at != nodes.version and standing.look().number > 0
 
 
 def refusal(standing: Standing) -> Decision:
@@ -97,7 +93,7 @@ def refusal(standing: Standing) -> Decision:
     rejected_by: set[str] = set()
     reasons: dict[str, int] = {}
     for rule in standing.filters:
-        if rule.reads == 0 and rule.token(pod, nodes) is None:
+        if rule.reads == WIDE and rule.token(pod, nodes) is None:
             continue
         rejected = left & ~rule.fits(pod, nodes, nodes.rows)
         if rejected.any():
@@ -111,11 +107,11 @@ def refusal(standing: Standing) -> Decision:
 def explain(pod: PodInfo, nodes: NodeTable, profile: Profile, memory: Memory, most: int = 3) -> tuple[Candidate, ...]:
     """The best few nodes with their points by rule, best first. Ties in the order of the table."""
     standing = memory.standing(pod, profile)
-    fits = standing.fits()
-    points = np.where(fits, standing.points(fits), -np.inf)
-    most = min(most, int(np.count_nonzero(fits)))
+    look = standing.look()
+    most = min(most, look.number)
     if not most:
         return ()
+    points = standing.points(look)
     top = np.argpartition(points, -most)[-most:]
     top = top[np.argsort(-points[top], kind="stable")]
     by_rule: dict[str, Floats] = {}
@@ -124,7 +120,7 @@ def explain(pod: PodInfo, nodes: NodeTable, profile: Profile, memory: Memory, mo
     for wide in standing.wide_scores:
         raw = standing.raw(wide)
         if raw is not None:
-            by_rule[wide.rule.name] = wide.rule.scaled(raw, fits)[top] * wide.weight
+            by_rule[wide.rule.name] = wide.rule.scaled(raw, look.shut, wide.weight * BEST)[top]
     return tuple(
         Candidate(nodes.names[row], round(float(points[row]), 1),
                   {name: round(float(column[at]), 1) for name, column in by_rule.items()})

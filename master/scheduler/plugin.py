@@ -17,7 +17,7 @@ from .podinfo import PodInfo
 from .table import NodeTable
 from .wakes import Wakes
 
-WIDE = 0
+WIDE = ""
 BEST = 100.0
 
 
@@ -27,7 +27,7 @@ class Filter(Protocol):
     name: str
     words: str
     wakes_on: Wakes
-    reads: int = WIDE
+    reads: str = WIDE
 
     def applies(self, pod: PodInfo) -> bool:
         """False if this rule has nothing to say about such pods, whatever the nodes."""
@@ -50,7 +50,7 @@ class Score(Protocol):
     """Says how good nodes are. `score` gives raw points; `scaled` brings them to 0 (worst) .. 100 (best)."""
 
     name: str
-    reads: int = WIDE
+    reads: str = WIDE
 
     def applies(self, pod: PodInfo) -> bool:
         """False if this rule has nothing to say about such pods, whatever the nodes."""
@@ -64,9 +64,12 @@ class Score(Protocol):
         """Raw points. Values of rows that do not fit, or of dead ones, mean nothing."""
         ...
 
-    def scaled(self, raw: Floats, fits: Bools | None) -> Floats:
-        """The points as 0..100, as seen among the rows that fit (None: all do). Local rules give that at once."""
-        return raw
+    def scaled(self, raw: Floats, shut: Floats | None, best: float) -> Floats:
+        """The points as 0..best, as seen among the rows that fit: `shut` is 0 there, -inf elsewhere (None: all fit).
+
+        Raw points that are 0..100 already are only brought to the rule's weight.
+        """
+        return raw * (best / BEST)
 
 
 def everywhere(nodes: NodeTable, rows: Rows) -> Bools:
@@ -79,13 +82,11 @@ def size(nodes: NodeTable, rows: Rows) -> int:
     return nodes.length if isinstance(rows, slice) else len(rows)
 
 
-def highest(raw: Floats, fits: Bools | None) -> float:
-    """The largest value among fitting rows, 0 if there is none larger; for values that are never negative."""
-    if not len(raw):
-        return 0.0
-    return float(raw.max() if fits is None else (raw * fits).max())
+def highest(raw: Floats, shut: Floats | None) -> float:
+    """The largest value among the rows that fit."""
+    return float(raw.max() if shut is None else (raw + shut).max())
 
 
-def lowest(raw: Floats, fits: Bools | None) -> float:
-    """The smallest value among fitting rows."""
-    return float(raw.min() if fits is None else np.where(fits, raw, np.inf).min())
+def lowest(raw: Floats, shut: Floats | None) -> float:
+    """The smallest value among the rows that fit."""
+    return float(raw.min() if shut is None else (raw - shut).min())

@@ -9,18 +9,27 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
+from typing import NamedTuple
 
 import numpy as np
 
-from .columns import NODE, Bools, Floats, Rows
-from .plugin import WIDE, Filter, Score
+from .columns import NODE, Bools, Floats, Ints, Rows
+from .plugin import BEST, WIDE, Filter, Score, everywhere, size
 from .podinfo import PodInfo
 from .profile import Profile
 from .table import NodeTable
 
 _UNKNOWN = object()
-_BYTES_PER_ROW = 64
+_BYTES_PER_ROW = 40
 """About what a standing keeps per node."""
+
+
+class Look(NamedTuple):
+    """Where a pod may run: as yes and no, how many, and as 0 and -inf (None: everywhere)."""
+
+    fits: Bools
+    number: int
+    shut: Floats | None
 
 
 class WideFilter:
@@ -30,6 +39,7 @@ class WideFilter:
         self.rule = rule
         self.token: Hashable = _UNKNOWN
         self.column: Bools | None = None
+        self.all = False
 
 
 class WideScore:
@@ -59,66 +69,74 @@ class Standing:
         self.refused_at = -1
         """The table's version when no node fitted; while it stands, none does."""
         self._position = -1
-        self._still_fits = self._moving_fits = self._local_fits = np.zeros(0, dtype=np.bool_)
-        self._points = np.zeros(0)
+        self._static_version = -1
+        self._still_fits: Bools = np.zeros(0, dtype=np.bool_)
+        self._local_fits: Bools = self._still_fits
+        self._points: Floats = np.zeros(0)
+        self._shut: Floats = self._points
 
     def refresh(self) -> None:
         """Bring the local columns up to date."""
         nodes = self.nodes
-        changed = nodes.changes(self._position) if self._position >= 0 else None
+        changed = nodes.changes(self._position)
         if changed is None or len(self._points) != nodes.length or len(changed) > 64 + nodes.length // 4:
             self._still_fits = nodes.alive[nodes.rows] & self._ask(self._still, nodes.rows)
-            self._moving_fits = self._ask(self._moving, nodes.rows)
-            self._local_fits = self._still_fits & self._moving_fits
+            self._local_fits = self._still_fits & self._ask(self._moving, nodes.rows)
             self._points = self._score(nodes.rows)
-        elif changed:
+            self._shut = np.where(self._local_fits, 0.0, -np.inf)
+        elif len(changed):
             self._touch(changed)
         self._position = nodes.position
+        self._static_version = nodes.static_version
 
-    def _touch(self, changed: dict[int, int]) -> None:
-        still = [row for row, aspects in changed.items() if aspects & NODE]
-        if still:
-            rows = np.array(still, dtype=np.intp)
+    def _touch(self, rows: Ints) -> None:
+        if self._static_version != self.nodes.static_version:
             self._still_fits[rows] = self.nodes.alive[rows] & self._ask(self._still, rows)
-        rows = np.fromiter(changed, dtype=np.intp, count=len(changed))
-        self._moving_fits[rows] = self._ask(self._moving, rows)
-        self._local_fits[rows] = self._still_fits[rows] & self._moving_fits[rows]
+        fits = self._still_fits[rows] & self._ask(self._moving, rows)
+        self._local_fits[rows] = fits
         self._points[rows] = self._score(rows)
+        self._shut[rows] = np.where(fits, 0.0, -np.inf)
 
     def _ask(self, rules: list[Filter], rows: Rows) -> Bools:
         found: Bools | None = None
         for rule in rules:
             column = rule.fits(self.pod, self.nodes, rows)
             found = column if found is None else found & column
-        return np.ones(len(self.nodes.alive[: self.nodes.length][rows]), dtype=np.bool_) if found is None else found
+        return everywhere(self.nodes, rows) if found is None else found
 
     def _score(self, rows: Rows) -> Floats:
         points: Floats | None = None
         for rule, weight in self.local_scores:
-            column = rule.score(self.pod, self.nodes, rows) * weight
-            points = column if points is None else points + column
-        return np.zeros(len(self.nodes.alive[: self.nodes.length][rows])) if points is None else points
+            column = rule.score(self.pod, self.nodes, rows)
+            if weight != 1:
+                column = column * weight
+            points = column if points is None else np.add(points, column, out=points)
+        return np.zeros(size(self.nodes, rows)) if points is None else points
 
-    def fits(self) -> Bools:
-        """Where the pod may run. The column may be shared: do not write into it."""
-        found = self._local_fits
+    def look(self) -> Look:
+        """Where the pod may run. The columns are shared: do not write into them."""
+        fits, narrowed = self._local_fits, False
         for wide in self._wide:
             token = wide.rule.token(self.pod, self.nodes)
             if token is None:
                 continue
             if token != wide.token or wide.column is None:
                 wide.column = wide.rule.fits(self.pod, self.nodes, self.nodes.rows)
-                wide.token = token
-            found = found & wide.column
-        return found
+                wide.token, wide.all = token, bool(wide.column.all())
+            if not wide.all:
+                fits, narrowed = fits & wide.column, True
+        count = int(np.count_nonzero(fits))
+        if count == len(fits):
+            return Look(fits, count, None)
+        return Look(fits, count, np.where(fits, 0.0, -np.inf) if narrowed and count else self._shut)
 
-    def points(self, fits: Bools | None) -> Floats:
-        """Weighted points of all rows, as seen among those that fit (None: all do). A fresh column."""
-        total = self._points.copy()
+    def points(self, look: Look) -> Floats:
+        """Weighted points of all rows, as seen among those that fit; -inf where the pod does not. A fresh column."""
+        total = self._points.copy() if look.shut is None else self._points + look.shut
         for wide in self.wide_scores:
             raw = self.raw(wide)
             if raw is not None:
-                total += wide.rule.scaled(raw, fits) * wide.weight
+                total += wide.rule.scaled(raw, look.shut, wide.weight * BEST)
         return total
 
     def raw(self, wide: WideScore) -> Floats | None:

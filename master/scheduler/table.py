@@ -1,8 +1,8 @@
 """The snapshot: one row per node, one column per fact, kept in step with nodes and pods in O(what changed).
 
-Writes nothing but itself; reads NodeFacts and PodInfo. One thread, one writer. Every change is logged as (row, aspects)
-so that what was worked out from columns can be brought up to date by looking at changed rows only. Rows of removed
-nodes are used again.
+Writes nothing but itself; reads NodeFacts and PodInfo. One thread, one writer. Every changed row is logged, so that
+what was worked out from columns can be brought up to date by looking at changed rows only. Rows of removed nodes are
+used again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import wakes
-from .columns import ASPECTS, NODE, PORTS, USAGE, Bools, Floats, Ints, grown, spaced
+from .columns import Bools, Floats, Ints, grown, spaced
 from .images import Images
 from .labels import LabelColumn
 from .nodefacts import NodeFacts, Taint
@@ -56,9 +56,10 @@ class NodeTable:
         """A hash of the node's name, for breaking ties."""
         self.resources: dict[str, int] = {CPU: 0, MEMORY: 1, STORAGE: 2, PODS: 3}
         self.allocatable: Ints = np.zeros((4, capacity), dtype=np.int64)
-        self.requested: Ints = np.zeros((4, capacity), dtype=np.int64)
-        self.scored: Ints = np.zeros((2, capacity), dtype=np.int64)
-        """Requested cpu and memory with defaults for containers that ask for nothing."""
+        self.free: Ints = np.zeros((4, capacity), dtype=np.int64)
+        """Allocatable less what pods requested; may be negative."""
+        self.spare: Floats = np.zeros((2, capacity))
+        """The same for cpu and memory, with defaults for containers that ask for nothing: for scores."""
         self.inverse: Floats = np.zeros((2, capacity))
         """1/allocatable of cpu and memory; 0 where there is none."""
         self.taint_set: Ints = np.zeros(capacity, dtype=np.int64)
@@ -73,8 +74,9 @@ class NodeTable:
         self._facts: list[NodeFacts] = []
         self._on: dict[str, set[str]] = {}
         self._free: list[int] = []
-        self._log: list[int] = []
+        self._log: Ints = np.zeros(_LOG_MOST, dtype=np.int64)
         self._log_start = 0
+        self._log_length = 0
 
     @property
     def capacity(self) -> int:
@@ -103,25 +105,23 @@ class NodeTable:
     @property
     def position(self) -> int:
         """Where the log ends; hand it to `changes` later."""
-        return self._log_start + len(self._log)
+        return self._log_start + self._log_length
 
-    def changes(self, position: int) -> dict[int, int] | None:
-        """Row -> aspects changed since a position; None if the log does not reach back that far."""
+    def changes(self, position: int) -> Ints | None:
+        """Rows changed since a position, some perhaps twice; None if the log does not reach back that far."""
         if position < self._log_start:
             return None
-        found: dict[int, int] = {}
-        for entry in self._log[position - self._log_start:]:
-            row = entry >> ASPECTS
-            found[row] = found.get(row, 0) | entry & (1 << ASPECTS) - 1
-        return found
+        return self._log[position - self._log_start : self._log_length]
 
-    def _note(self, row: int, aspects: int) -> None:
+    def _note(self, row: int) -> None:
         self.version += 1
-        self._log.append(row << ASPECTS | aspects)
-        if len(self._log) > _LOG_MOST:
-            drop = _LOG_MOST // 2
-            del self._log[:drop]
-            self._log_start += drop
+        if self._log_length == _LOG_MOST:
+            half = _LOG_MOST // 2
+            self._log = np.concatenate((self._log[half:], np.zeros(half, dtype=np.int64)))
+            self._log_start += half
+            self._log_length -= half
+        self._log[self._log_length] = row
+        self._log_length += 1
 
     # ---- nodes
 
@@ -136,38 +136,33 @@ class NodeTable:
             return wakes.NOTHING
         self._facts[row] = new
         found = {wakes.NODE_ADDED} if added else set()
-        aspects = self._put_static(row, old, new, found, NODE if added else 0)
+        if self._put_static(row, old, new, found) or added:
+            self._nodes_changed()
         if old.allocatable != new.allocatable:
             self._put_allocatable(row, new.allocatable)
-            aspects |= USAGE
             found.add(wakes.NODE_ALLOCATABLE)
         if old.images != new.images:
             self.images.put(row, old.images, new.images)
             self.image_version += 1
         if added:
-            aspects |= USAGE | PORTS
             self._settle(new.name, row)
-        if aspects & NODE:
-            self._nodes_changed()
-        self._note(row, aspects)
+        self._note(row)
         return wakes.NOTHING if not found else frozenset(found)
 
-    def _put_static(self, row: int, old: NodeFacts, new: NodeFacts, found: set[str], aspects: int) -> int:
+    def _put_static(self, row: int, old: NodeFacts, new: NodeFacts, found: set[str]) -> bool:
+        before = len(found)
         if old.labels != new.labels:
             for key in old.labels.keys() | new.labels.keys():
                 if old.labels.get(key) != new.labels.get(key):
                     self._put_label(row, key, new.labels.get(key))
             found.add(wakes.NODE_LABELS)
-            aspects |= NODE
         if old.taints != new.taints:
             self.taint_set[row] = self._intern_taints(new.taints)
             found.add(wakes.NODE_TAINTS)
-            aspects |= NODE
         if old.unschedulable != new.unschedulable:
             self.unschedulable[row] = new.unschedulable
             found.add(wakes.NODE_SCHEDULABLE)
-            aspects |= NODE
-        return aspects
+        return len(found) > before
 
     def drop_node(self, name: str) -> Wakes:
         """A node is gone. Its pods stay known, nowhere, until they are told gone or the node comes back."""
@@ -179,7 +174,7 @@ class NodeTable:
             self._lift(placed)
             self.placed[key] = placed._replace(row=_NOWHERE)
         old = self._facts[row]
-        self._put_static(row, old, _ABSENT, set(), 0)
+        self._put_static(row, old, _ABSENT, set())
         self._put_allocatable(row, {})
         self.images.put(row, old.images, {})
         self.image_version += 1
@@ -189,7 +184,7 @@ class NodeTable:
         self.nodes -= 1
         self._free.append(row)
         self._nodes_changed()
-        self._note(row, NODE | USAGE | PORTS)
+        self._note(row)
         return frozenset({wakes.NODE_REMOVED})
 
     def _new_row(self, name: str) -> int:
@@ -213,8 +208,8 @@ class NodeTable:
     def _grow(self, capacity: int) -> None:
         self.alive, self.unschedulable = grown(self.alive, capacity), grown(self.unschedulable, capacity)
         self.salt, self.taint_set = grown(self.salt, capacity), grown(self.taint_set, capacity)
-        self.allocatable, self.requested = grown(self.allocatable, capacity), grown(self.requested, capacity)
-        self.scored, self.inverse = grown(self.scored, capacity), grown(self.inverse, capacity)
+        self.allocatable, self.free = grown(self.allocatable, capacity), grown(self.free, capacity)
+        self.spare, self.inverse = grown(self.spare, capacity), grown(self.inverse, capacity)
         self.ports = {port: grown(column, capacity) for port, column in self.ports.items()}
         for column in (*self._labels.values(), self._no_label):
             column.grow(capacity)
@@ -241,13 +236,17 @@ class NodeTable:
         return found
 
     def _put_allocatable(self, row: int, amounts: Mapping[str, int]) -> None:
-        self.allocatable[:, row] = 0
+        for resource in amounts:
+            self._resource(resource)
+        new = np.zeros(len(self.resources), dtype=np.int64)
         for resource, number in amounts.items():
-            index = self._resource(resource)
-            self.allocatable[index, row] = number
+            new[self.resources[resource]] = number
+        more = new - self.allocatable[:, row]
+        self.allocatable[:, row] = new
+        self.free[:, row] += more
+        self.spare[:, row] += more[:2]
         for index in (0, 1):
-            there = int(self.allocatable[index, row])
-            self.inverse[index, row] = 1 / there if there > 0 else 0.0
+            self.inverse[index, row] = 1 / new[index] if new[index] > 0 else 0.0
 
     def _resource(self, name: str) -> int:
         index = self.resources.get(name)
@@ -255,7 +254,7 @@ class NodeTable:
             index = self.resources[name] = len(self.resources)
             blank = np.zeros((1, self.capacity), dtype=np.int64)
             self.allocatable = np.concatenate((self.allocatable, blank))
-            self.requested = np.concatenate((self.requested, blank))
+            self.free = np.concatenate((self.free, blank))
         return index
 
     # ---- pods
@@ -319,13 +318,13 @@ class NodeTable:
             index = self.resources.get(resource)
             if index is None:
                 index = self._resource(resource)
-            self.requested[index, row] += sign * number
+            self.free[index, row] -= sign * number
         cpu, memory = pod.for_scores
-        self.scored[0, row] += sign * cpu
-        self.scored[1, row] += sign * memory
+        self.spare[0, row] -= sign * cpu
+        self.spare[1, row] -= sign * memory
         for port in pod.ports:
             column = self.ports.get(port)
             if column is None:
                 column = self.ports[port] = np.zeros(self.capacity, dtype=np.int64)
             column[row] += sign
-        self._note(row, USAGE | PORTS if pod.ports else USAGE)
+        self._note(row)

@@ -11,12 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .columns import Bools, Ints, grown
+from .columns import Bools, Floats, Ints, grown
 from .labels import LabelColumn
 from .podinfo import PodInfo
 from .terms import Crowd, Namespaces, Term
 
 ANTI, NEAR, WISH = "anti", "near", "wish"
+NEAR_WEIGHT = 1
+"""Points for a placed pod that requires affinity to this one (Kubernetes' hardPodAffinityWeight)."""
 
 
 class Carried(NamedTuple):
@@ -27,10 +29,19 @@ class Carried(NamedTuple):
     term: Term
 
 
+class Concern(NamedTuple):
+    """What other pods mean to one template: counts that may keep it away, and counts that draw or push it."""
+
+    anti: tuple[tuple[Tally, str], ...] = ()
+    """(tally, topology key) of placed pods' required anti-affinity."""
+    wishes: tuple[tuple[int, str, Tally], ...] = ()
+    """(weight, topology key, tally): own wishes, those of placed pods, and their required affinity."""
+
+
 class Domains:
     """A tally by value id of one topology key; `number` of domains have a node that counts."""
 
-    def __init__(self, counts: Ints, ids: Ints, mask: Bools | None, number: int) -> None:
+    def __init__(self, counts: Floats, ids: Ints, mask: Bools | None, number: int) -> None:
         self.counts = counts
         self.number = number
         self._ids = ids
@@ -46,7 +57,8 @@ class Tally:
     """Pods per row; `version` rises with every change."""
 
     def __init__(self, capacity: int) -> None:
-        self.rows: Ints = np.zeros(capacity, dtype=np.int64)
+        self.rows: Floats = np.zeros(capacity)
+        """Whole numbers, but kept as floats: scores multiply them."""
         self.total = 0
         self.version = 0
         self._domains: dict[tuple[str, int], Domains] = {}
@@ -73,9 +85,9 @@ class Tally:
             rows, lying = self.rows, np.bincount(ids, minlength=column.size)
         else:
             mask = _padded(mask, len(ids))
-            rows, lying = np.where(mask, self.rows, 0), np.bincount(ids[mask], minlength=column.size)
+            rows, lying = np.where(mask, self.rows, 0.0), np.bincount(ids[mask], minlength=column.size)
         lying[0] = 0
-        counts = np.bincount(ids, weights=rows, minlength=column.size).astype(np.int64)
+        counts = np.bincount(ids, weights=rows, minlength=column.size).astype(np.float64)
         counts[lying == 0] = absent
         found = Domains(counts, ids, mask, int(np.count_nonzero(lying)))
         self._domains[key, absent] = found
@@ -114,7 +126,7 @@ class Tallies:
         self._cohorts: dict[tuple[PodInfo, bool], Cohort] = {}
         self._crowds: dict[Crowd, Tally] = {}
         self._carried: dict[Carried, tuple[Tally, int]] = {}
-        self._matched: dict[PodInfo, tuple[tuple[Carried, Tally], ...]] = {}
+        self._concerns: dict[PodInfo, Concern] = {}
         self.namespaces: Namespaces = {}
         self.carried_version = 0
 
@@ -181,7 +193,7 @@ class Tallies:
 
     def _recarry(self) -> None:
         self.carried_version += 1
-        self._matched.clear()
+        self._concerns.clear()
 
     def _counts(self, crowd: Crowd, cohort: Cohort) -> bool:
         pod = cohort.pod
@@ -203,21 +215,24 @@ class Tallies:
 
     def release(self, pod: PodInfo) -> None:
         """Nobody asks for this template's crowds any more."""
-        self._matched.pop(pod, None)
+        self._concerns.pop(pod, None)
         for crowd in pod.crowds:
             tally = self._crowds.pop(crowd, None)
             if tally is not None:
                 for cohort in self._cohorts.values():
                     cohort.tallies = [t for t in cohort.tallies if t is not tally]
 
-    def carried_at(self, pod: PodInfo) -> tuple[tuple[Carried, Tally], ...]:
-        """The terms of placed pods that are about this one. Remembered until `carried_version` rises."""
-        found = self._matched.get(pod)
+    def concern(self, pod: PodInfo) -> Concern:
+        """What other pods mean to this template. Remembered until `carried_version` rises."""
+        found = self._concerns.get(pod)
         if found is None:
-            found = self._matched[pod] = tuple(
-                (carried, tally) for carried, (tally, _) in self._carried.items()
-                if carried.term.pods.matches(pod.namespace, pod.labels, self.namespaces)
-            )
+            about = [(carried, tally) for carried, (tally, _) in self._carried.items()
+                     if carried.term.pods.matches(pod.namespace, pod.labels, self.namespaces)]
+            own = [(weight, term.key, self.of(crowd)) for weight, term, crowd in pod.preferred]
+            theirs = [(NEAR_WEIGHT if carried.sort == NEAR else carried.weight, carried.term.key, tally)
+                      for carried, tally in about if carried.sort != ANTI]
+            anti = tuple((tally, carried.term.key) for carried, tally in about if carried.sort == ANTI)
+            found = self._concerns[pod] = Concern(anti, (*own, *theirs))
         return found
 
     def rename(self, namespaces: Namespaces) -> None:

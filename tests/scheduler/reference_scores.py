@@ -45,10 +45,9 @@ def least_points(pod: Pod, nodes: list[Node], world: World) -> list[float]:
         shares = []
         for name in ("cpu", "memory"):
             there = allocatable(n, name)
-            if there:
-                used = sum(ask(p, defaults)[name] for p in (*world.on(n), pod))
-                shares.append(max(0.0, (there - used) / there))
-        found.append(100 * sum(shares) / len(shares) if shares else 0.0)
+            used = sum(ask(p, defaults)[name] for p in (*world.on(n), pod))
+            shares.append(max(0.0, (there - used) / there) if there else 0.0)
+        found.append(100 * sum(shares) / 2)
     return found
 
 
@@ -61,7 +60,7 @@ def balance_points(pod: Pod, nodes: list[Node], world: World) -> list[float]:
         for name in ("cpu", "memory"):
             used = sum(ask(p).get(name, 0) for p in (*world.on(n), pod))
             there = allocatable(n, name)
-            shares.append(min(1.0, used / there) if there else 0.0)
+            shares.append(min(1.0, used / there) if there else 1.0)
         found.append(100 * (1 - abs(shares[0] - shares[1]) / 2))
     return found
 

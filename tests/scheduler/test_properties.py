@@ -118,7 +118,7 @@ def live(steps: list[tuple[str, Any]]) -> Twin:
 def fits_by_columns(pod: Pod, twin: Twin, table: NodeTable) -> set[str]:
     standing = Standing(twin.infos.of(pod), table, DEFAULT)
     standing.refresh()
-    return {table.names[row] for row in standing.fits().nonzero()[0]}
+    return {table.names[row] for row in standing.look().fits.nonzero()[0]}
 
 
 @RELAXED
@@ -155,9 +155,9 @@ def test_a_table_kept_in_step_equals_one_made_anew(steps: list[tuple[str, Any]],
         for resource, index in again.resources.items():
             other = twin.table.resources.get(resource)
             if other is None:
-                assert not again.requested[index, row]
+                assert not again.free[index, row]
             else:
-                assert again.requested[index, row] == twin.table.requested[other, mine]
+                assert again.free[index, row] == twin.table.free[other, mine]
                 assert again.allocatable[index, row] == twin.table.allocatable[other, mine]
         assert again.taint_sets[again.taint_set[row]] == twin.table.taint_sets[twin.table.taint_set[mine]]
     assert twin.table.nodes == len(twin.world.nodes)
@@ -190,7 +190,7 @@ def test_never_overcommits(nodes: list[Node], pods: list[Pod], copies: int) -> N
             twin.pod(msgspec.structs.replace(pod, metadata=meta), decision.node)
     table = twin.table
     # A resource nobody asked for may be over-full (a node may shrink); what we placed never is.
-    assert (table.requested[:, table.rows] <= table.allocatable[:, table.rows]).all()
+    assert (table.free[:, table.rows] >= 0).all()
 
 
 @RELAXED

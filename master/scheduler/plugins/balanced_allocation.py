@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..columns import USAGE, Floats, Rows
+from ..columns import USAGE, Floats, Rows, cut
 from ..plugin import BEST, Score
 from ..podinfo import PodInfo
 from ..requests import CPU, MEMORY
@@ -12,7 +12,7 @@ from ..table import NodeTable
 
 
 class BalancedAllocation(Score):
-    """100 minus the standard deviation of the two used shares, in percent."""
+    """100 minus the standard deviation of the two used shares, in percent. What a node does not have counts as full."""
 
     name = "NodeResourcesBalancedAllocation"
     reads = USAGE
@@ -22,7 +22,11 @@ class BalancedAllocation(Score):
 
     def score(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Floats:
         wanted = dict(pod.requests)
-        cpu = np.minimum((nodes.requested[0][rows] + wanted.get(CPU, 0)) * nodes.inverse[0][rows], 1.0)
-        memory = np.minimum((nodes.requested[1][rows] + wanted.get(MEMORY, 0)) * nodes.inverse[1][rows], 1.0)
-        found: Floats = BEST - np.abs(cpu - memory) * (BEST / 2)
+        asked = np.array((wanted.get(CPU, 0), wanted.get(MEMORY, 0)))[:, None]
+        left = (cut(nodes.free[:2], rows) - asked) * cut(nodes.inverse, rows)
+        np.maximum(left, 0.0, out=left)
+        found: Floats = left[0] - left[1]
+        np.abs(found, out=found)
+        found *= -BEST / 2
+        found += BEST
         return found

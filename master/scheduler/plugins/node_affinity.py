@@ -11,7 +11,7 @@ from collections.abc import Hashable
 import numpy as np
 
 from ..columns import NODE, Bools, Floats, Rows
-from ..plugin import BEST, Filter, Score, everywhere, highest, size
+from ..plugin import Filter, Score, everywhere, highest, size
 from ..podinfo import PodInfo
 from ..table import NodeTable
 from ..terms import ABOVE, IN, NAME_FIELD, NOT_IN, NodeTerm, Test
@@ -58,9 +58,9 @@ class PreferredNodeAffinity(Score):
             points += weight * matches(term, nodes, rows)
         return points
 
-    def scaled(self, raw: Floats, fits: Bools | None) -> Floats:
-        top = highest(raw, fits)
-        return raw * (BEST / top) if top else raw
+    def scaled(self, raw: Floats, shut: Floats | None, best: float) -> Floats:
+        top = highest(raw, shut)
+        return raw * (best / top) if top > 0 else np.zeros(len(raw))
 
 
 def matches(term: NodeTerm, nodes: NodeTable, rows: Rows) -> Bools:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..columns import PORTS, Bools, Rows
+from ..columns import USAGE, Bools, Rows
 from ..plugin import Filter, everywhere
 from ..podinfo import ANY_ADDRESS, HostPort, PodInfo
 from ..table import NodeTable
@@ -15,7 +15,7 @@ class NodePorts(Filter):
     name = "NodePorts"
     words = "node(s) didn't have free ports for the requested pod ports"
     wakes_on = frozenset({NODE_ADDED, POD_REMOVED})
-    reads = PORTS
+    reads = USAGE
 
     def applies(self, pod: PodInfo) -> bool:
         return bool(pod.ports)

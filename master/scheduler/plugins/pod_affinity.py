@@ -6,21 +6,17 @@ The first of a group that wants to be near itself may start anywhere its topolog
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from itertools import chain
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 import numpy as np
 
-from ..columns import Bools, Floats, Ints, Rows
-from ..plugin import BEST, Filter, Score, everywhere, lowest
+from ..columns import Bools, Floats, Rows
+from ..plugin import Filter, Score, everywhere, highest, lowest
 from ..podinfo import PodInfo
 from ..table import NodeTable
-from ..tally import ANTI, NEAR, WISH, Tally
+from ..tally import Tally
 from ..wakes import NAMESPACE_LABELS, NODE_ADDED, NODE_LABELS, NODE_REMOVED, POD_ADDED, POD_REMOVED
-
-NEAR_WEIGHT = 1
-"""Points for a placed pod that requires affinity to this one (Kubernetes' hardPodAffinityWeight)."""
 
 
 class InterPodAffinity(Filter):
@@ -40,10 +36,9 @@ class InterPodAffinity(Filter):
             version += tallies.of(pod.near_crowd).version
         for _, crowd in pod.apart:
             version += tallies.of(crowd).version
-        for carried, tally in tallies.carried_at(pod):
-            if carried.sort == ANTI:
-                concerned = True
-                version += tally.version
+        for tally, _ in tallies.concern(pod).anti:
+            concerned = True
+            version += tally.version
         return (nodes.static_version, tallies.carried_version, version) if concerned else None
 
     def fits(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Bools:
@@ -85,8 +80,7 @@ class InterPodAffinity(Filter):
 
     @staticmethod
     def _existing(pod: PodInfo, nodes: NodeTable) -> Bools | None:
-        carried_at = nodes.tallies.carried_at(pod)
-        return _free_of([(tally, carried.term.key) for carried, tally in carried_at if carried.sort == ANTI], nodes)
+        return _free_of(nodes.tallies.concern(pod).anti, nodes)
 
 
 class PodAffinityPreference(Score):
@@ -96,7 +90,7 @@ class PodAffinityPreference(Score):
 
     def token(self, pod: PodInfo, nodes: NodeTable) -> Hashable:
         version, concerned = 0, False
-        for _, _, tally in _wishes(pod, nodes):
+        for _, _, tally in nodes.tallies.concern(pod).wishes:
             version += tally.version
             concerned = concerned or tally.total > 0
         return (nodes.static_version, nodes.tallies.carried_version, version) if concerned else None
@@ -104,35 +98,26 @@ class PodAffinityPreference(Score):
     def score(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Floats:
         points = np.zeros(nodes.length)
         by_key: dict[str, Any] = {}
-        for weight, key, tally in _wishes(pod, nodes):
+        for weight, key, tally in nodes.tallies.concern(pod).wishes:
             worth = counts(tally, key, nodes) * float(weight)
             by_key[key] = by_key[key] + worth if key in by_key else worth
         for key, by_value in by_key.items():
             points += by_value[nodes.label(key).ids[nodes.rows]]
         return points
 
-    def scaled(self, raw: Floats, fits: Bools | None) -> Floats:
-        least = lowest(raw, fits)
-        span = -lowest(-raw, fits) - least
-        return (raw - least) * (BEST / span) if span > 0 else np.zeros(len(raw))
+    def scaled(self, raw: Floats, shut: Floats | None, best: float) -> Floats:
+        least = lowest(raw, shut)
+        span = highest(raw, shut) - least
+        return (raw - least) * (best / span) if span > 0 else np.zeros(len(raw))
 
 
-def counts(tally: Tally, key: str, nodes: NodeTable) -> Ints:
+def counts(tally: Tally, key: str, nodes: NodeTable) -> Floats:
     """Pods of a tally by value id of a topology key."""
     found = tally.counted(key)
     return (found or tally.count(key, nodes.label(key))).counts
 
 
-def _wishes(pod: PodInfo, nodes: NodeTable) -> list[tuple[int, str, Tally]]:
-    own = ((weight, term.key, nodes.tallies.of(crowd)) for weight, term, crowd in pod.preferred)
-    others = (
-        (carried.weight if carried.sort == WISH else NEAR_WEIGHT, carried.term.key, tally)
-        for carried, tally in nodes.tallies.carried_at(pod) if carried.sort in {WISH, NEAR}
-    )
-    return list(chain(own, others))
-
-
-def _free_of(tallies: list[tuple[Tally, str]], nodes: NodeTable) -> Bools | None:
+def _free_of(tallies: Iterable[tuple[Tally, str]], nodes: NodeTable) -> Bools | None:
     found: Bools | None = None
     for tally, key in tallies:
         free: Bools = (counts(tally, key, nodes) == 0)[nodes.label(key).ids[nodes.rows]]

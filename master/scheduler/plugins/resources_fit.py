@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..columns import USAGE, Bools, Rows
+from ..columns import USAGE, Bools, Rows, cut
 from ..plugin import Filter, everywhere
 from ..podinfo import PodInfo
 from ..requests import PODS
 from ..table import NodeTable
 from ..wakes import NODE_ADDED, NODE_ALLOCATABLE, POD_REMOVED
+
+_ANYTHING = np.iinfo(np.int64).min
 
 
 class NodeResourcesFit(Filter):
@@ -25,19 +27,22 @@ class NodeResourcesFit(Filter):
     reads = USAGE
 
     def fits(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Bools:
-        found: Bools | None = None
+        need = np.full((len(nodes.resources), 1), _ANYTHING)
         for resource, number in pod.requests:
             if number > 0:
-                enough = self._enough(resource, number, nodes, rows)
-                found = enough if found is None else found & enough
-        return everywhere(nodes, rows) if found is None else found
+                if resource not in nodes.resources:
+                    return ~everywhere(nodes, rows)
+                need[nodes.resources[resource]] = number
+        enough: Bools = cut(nodes.free, rows) >= need
+        found: Bools = np.logical_and.reduce(enough, axis=0)
+        return found
 
     @staticmethod
     def _enough(resource: str, number: int, nodes: NodeTable, rows: Rows) -> Bools:
         index = nodes.resources.get(resource)
         if index is None:
             return ~everywhere(nodes, rows)
-        found: Bools = nodes.requested[index][rows] + number <= nodes.allocatable[index][rows]
+        found: Bools = nodes.free[index][rows] >= number
         return found
 
     def reasons(self, pod: PodInfo, nodes: NodeTable, rejected: Bools) -> dict[str, int]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..columns import NODE, Bools, Floats, Rows
 from ..nodefacts import Taint
-from ..plugin import BEST, Filter, Score, highest
+from ..plugin import Filter, Score, highest
 from ..podinfo import PodInfo
 from ..table import NodeTable
 from ..wakes import NODE_ADDED, NODE_TAINTS
@@ -62,6 +62,6 @@ class TaintPreference(Score):
         found: Floats = np.array(bad)[nodes.taint_set[rows]]
         return found
 
-    def scaled(self, raw: Floats, fits: Bools | None) -> Floats:
-        top = highest(raw, fits)
-        return BEST - raw * (BEST / top) if top else np.full(len(raw), BEST)
+    def scaled(self, raw: Floats, shut: Floats | None, best: float) -> Floats:
+        top = highest(raw, shut)
+        return best - raw * (best / top) if top > 0 else np.full(len(raw), best)

@@ -14,7 +14,7 @@ from math import log
 import numpy as np
 
 from ..columns import Bools, Floats, Rows
-from ..plugin import BEST, Filter, Score, everywhere, highest, lowest
+from ..plugin import Filter, Score, everywhere, highest, lowest
 from ..podinfo import PodInfo
 from ..table import NodeTable
 from ..tally import Domains
@@ -24,7 +24,7 @@ from .node_affinity import NodeAffinity
 from .taint_toleration import TaintToleration
 
 _AFFINITY, _TAINTS = NodeAffinity(), TaintToleration()
-_NO_DOMAIN = 1 << 40
+_NO_DOMAIN = 2**40
 """What a value id without an eligible node counts, so that it is never the emptiest."""
 
 
@@ -87,41 +87,40 @@ class SpreadPreference(Score):
 
     def score(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Floats:
         """Crowding, more is worse; -1 where a stated constraint cannot be judged for lack of a label."""
-        points = np.zeros(nodes.length)
         stated = () if pod.spread_by_default else pod.spread_preferred
+        points: Floats | None = None
         for spread in pod.spread_preferred:
-            points += self._crowding(spread, stated, pod, nodes)
+            crowding = self._crowding(spread, stated, pod, nodes)
+            points = crowding if points is None else np.add(points, crowding, out=points)
+        found = np.zeros(nodes.length) if points is None else points
         if stated:
-            points[~labelled(stated, nodes)] = -1.0
-        return points
+            found[~labelled(stated, nodes)] = -1.0
+        return found
 
     @staticmethod
     def _crowding(spread: Spread, stated: Sequence[Spread], pod: PodInfo, nodes: NodeTable) -> Floats:
         domains = _domains(spread, stated, pod, nodes, 0)
         weight = log(domains.number + 2)
-        ids = nodes.label(spread.key).ids[nodes.rows]
         if spread.key == HOSTNAME:
-            crowded = nodes.tallies.of(spread.crowd).rows[nodes.rows].astype(np.float64)
-            crowded *= weight
-            crowded += (spread.most - 1.0) * (ids != 0) if stated else spread.most - 1.0
+            crowded = nodes.tallies.of(spread.crowd).rows[nodes.rows] * weight
+            crowded += spread.most - 1.0  # a node without the label is not judged at all
             return crowded
-        by_value = domains.counts.astype(np.float64)
-        by_value *= weight
+        by_value = domains.counts * weight
         by_value += spread.most - 1.0
-        if stated:
-            by_value[0] = 0.0
-        found: Floats = by_value[ids]
+        found: Floats = by_value[nodes.label(spread.key).ids[nodes.rows]]
         return found
 
-    def scaled(self, raw: Floats, fits: Bools | None) -> Floats:
-        judged: Bools | None = None
-        if len(raw) and raw.min() < 0:
+    def scaled(self, raw: Floats, shut: Floats | None, best: float) -> Floats:
+        least, judged = lowest(raw, shut), None
+        if least < 0:
             judged = raw >= 0
-            fits = judged if fits is None else judged & fits
-            if not fits.any():
+            shut = np.where(judged, 0.0 if shut is None else shut, -np.inf)
+            least = lowest(raw, shut)
+            if least == np.inf:
                 return np.zeros(len(raw))
-        top = highest(raw, fits)
-        points = (top + lowest(raw, fits) - raw) * (BEST / top) if top else np.full(len(raw), BEST)
+        top = highest(raw, shut)
+        points = raw * (-best / top) if top > 0 else np.zeros(len(raw))
+        points += (top + least) * (best / top) if top > 0 else best
         return points if judged is None else points * judged
 
 
