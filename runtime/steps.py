@@ -28,6 +28,7 @@ from .log import request_id
 log = logging.getLogger(__name__)
 STREAM = "STEPS"
 FLUSH = 0.2
+AGAIN = 1.0
 MOST = 4096
 BATCH = 500
 
@@ -76,22 +77,28 @@ class StepLog:
 
     async def run(self) -> None:
         """Send batches for ever; a `serve` task."""
-        while True:
-            await self._news.wait()
-            await asyncio.sleep(FLUSH)
-            self._news.clear()
-            while self._steps and await self._flush():
-                pass
+        try:
+            while True:
+                await self._news.wait()
+                await asyncio.sleep(FLUSH)
+                self._news.clear()
+                while self._steps:
+                    if not await self._flush():
+                        self._news.set()
+                        await asyncio.sleep(AGAIN)
+                        break
+        finally:
+            await self._flush()  # what happened just before an orderly end
 
     async def _flush(self) -> bool:
+        if not self._steps:
+            return True
         batch = [self._steps.popleft() for _ in range(min(BATCH, len(self._steps)))]
         try:
             await self._bus.publish(subjects.steps(self._identity), msgspec.json.encode(batch))
         except KubusError as error:
             log.debug("steps were not sent", extra={"steps": len(batch), "cause": str(error)})
             self._steps.extendleft(reversed(batch[: MOST - len(self._steps)]))
-            self._news.set()
-            await asyncio.sleep(1.0)
             return False
         return True
 
