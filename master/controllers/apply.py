@@ -4,8 +4,10 @@ Actions of a stage go out together. Creations open a window that starts at `STAR
 failed) and grows by one with each success, so 48 pods keep the API busy from the first moment while a refused
 template costs a handful of requests, not hundreds; after the first failure no further one starts.
 
-A creation is never in doubt: the executor draws the generated name itself, so when no answer comes it sends the very
-same request again until there is one. "Already exists" after a lost answer is our own object, if it carries our owner.
+No write is left in doubt: when no answer comes, the very same request goes out again until there is one. Each can bear
+it: a creation because the executor draws the generated name itself ("already exists" after a lost answer is our own
+object, if it carries our owner), a deletion by its uid, a patch because sizes are absolute, the others by their
+revision.
 
 What was written is returned as a Debt: what the caches must have seen before the key may be planned again.
 """
@@ -130,50 +132,67 @@ class Applier:
         m = action.object.metadata
         match action:
             case Create():
-                made = await self._create(kind, action.object)
-                return self._done("create", made)
+                return self._done("create", await self._create(kind, action.object))
             case Update(obj, subresource):
-                return self._done("update", await self._api.update(kind, obj, subresource=subresource))
+                return self._done("update", await self._certain(
+                    lambda: self._api.update(kind, obj, subresource=subresource)))
             case SetStatus(obj):
-                return self._done("status", await self._api.update(kind, obj, subresource="status"))
+                return self._done("status", await self._certain(
+                    lambda: self._api.update(kind, obj, subresource="status")))
             case Patch(obj, patch, subresource, guarded):
                 body = bound(obj, patch, guarded=guarded)
-                made = await self._api.patch(kind, m.namespace, m.name, body, subresource=subresource)
-                return self._done("patch", made)
+                return self._done("patch", await self._certain(
+                    lambda: self._api.patch(kind, m.namespace, m.name, body, subresource=subresource)))
             case Delete():
                 return await self._delete(kind, action)
+
+    async def _certain(self, call: Callable[[], Awaitable[Any]]) -> Any:
+        """The same request until there is an answer. Raises every answer that is not success."""
+        tries = 0
+        while True:
+            try:
+                return await call()
+            except IN_DOUBT as error:
+                tries += 1
+                log.warning("no answer, asking again", extra={"tries": tries, "error": str(error)})
+                await self._pause(tries)
 
     async def _create(self, kind: Kind, obj: Resource) -> Resource:
         """Until there is an answer. Raises AlreadyExists only for somebody else's object."""
         m = obj.metadata
         named = obj if m.name else replace(obj, metadata=replace(m, name=m.generate_name + self._suffix()))
-        tries = 0
-        while True:
-            try:
-                made: Resource = await self._api.create(kind, named)
-                return made
-            except IN_DOUBT as error:
-                tries += 1
-                log.warning("no answer to a creation, asking again",
-                            extra={"kind": kind.kind, "key": key_of(named), "tries": tries, "error": str(error)})
-                await self._pause(tries)
-            except AlreadyExists:
-                if tries and (ours := await self._ours(kind, named)) is not None:
-                    return ours
+        sent = 0
+
+        async def send() -> Any:
+            nonlocal sent
+            sent += 1
+            return await self._api.create(kind, named)
+
+        try:
+            made: Resource = await self._certain(send)
+        except AlreadyExists:
+            ours = await self._ours(kind, named) if sent > 1 else None
+            if ours is None:
                 raise
+            return ours
+        return made
 
     async def _ours(self, kind: Kind, obj: Resource) -> Resource | None:
         """The stored object of that name, if it has the same controlling owner."""
-        stored: Resource = await self._api.get(kind, obj.metadata.namespace, obj.metadata.name)
-        mine, theirs = controller_of(obj), controller_of(stored)
+        m, mine = obj.metadata, controller_of(obj)
+        try:
+            stored: Resource = await self._certain(lambda: self._api.get(kind, m.namespace, m.name))
+        except NotFound:
+            return None
+        theirs = controller_of(stored)
         return stored if mine and theirs and mine.uid == theirs.uid else None
 
     async def _delete(self, kind: Kind, action: Delete) -> tuple[Resource, Debt]:
         m = action.object.metadata
         try:
-            answer = await self._api.delete(
+            answer = await self._certain(lambda: self._api.delete(
                 kind, m.namespace, m.name, uid=m.uid, grace=action.grace, propagation=action.propagation,
-                resource_version=m.resource_version if action.guarded else "")
+                resource_version=m.resource_version if action.guarded else ""))
         except NotFound:
             answer = None
         revision = _revision(answer)

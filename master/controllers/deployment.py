@@ -28,7 +28,7 @@ from schemas.meta.time import whole
 from .actions import Action, Create, Delete, Patch, Plan, SetStatus, Told, staged
 from .controller import Controller, Watch, World, own_key
 from .deployment_bounds import history_limit, recreates, wanted
-from .deployment_scale import Sizes, empty_old, first_size, is_resized, resize, roll
+from .deployment_scale import Sizes, empty_old, first_size, is_resized, is_settled, resize, roll
 from .deployment_sets import (
     REVISION,
     Sets,
@@ -180,12 +180,7 @@ def _cleanup(d: Deployment, sets: Sets) -> list[Action]:
     if limit is None or len(kept) <= limit:
         return []
     oldest = sorted(kept, key=revision)[:len(kept) - limit]
-    return [Delete(rs) for rs in oldest if not _has_pods(rs) and _is_settled(rs)]
-
-
-def _is_settled(rs: ReplicaSet) -> bool:
-    seen = (rs.status.observed_generation if rs.status else None) or 0
-    return seen >= (rs.metadata.generation or 0)
+    return [Delete(rs) for rs in oldest if not _has_pods(rs) and is_settled(rs)]
 
 
 async def gather(world: World, key: str) -> Given | None:

@@ -33,10 +33,16 @@ def first_size(d: Deployment, sets: Sets) -> int:
 
 
 def _new_size(d: Deployment, sets: Sets, has: int) -> int:
-    """How far the new ReplicaSet may grow: never beyond wanted + surge pods in all."""
+    """How far the new ReplicaSet may grow: never beyond wanted + surge pods in all.
+
+    Pods that an old set should have lost but still has take their room until they are really on their way out, and
+    a set whose status is older than its size may have any number: nothing grows before it has spoken.
+    """
     if recreates(d):
         return wanted(d)
-    room = wanted(d) + max_surge(d) - sum(map(size, sets.all))
+    if not all(map(is_settled, sets.old)):
+        return has
+    room = wanted(d) + max_surge(d) - sum(max(size(rs), _has(rs)) for rs in sets.all)
     return has if room <= 0 else has + min(room, wanted(d) - has)
 
 
@@ -76,6 +82,16 @@ def _shrink_old(d: Deployment, sets: Sets) -> Sizes:
 def available(rs: ReplicaSet) -> int:
     """Pods of it that are available."""
     return (rs.status.available_replicas if rs.status else None) or 0
+
+
+def is_settled(rs: ReplicaSet) -> bool:
+    """Its status was counted after the last change of its spec."""
+    return ((rs.status.observed_generation if rs.status else None) or 0) >= (rs.metadata.generation or 0)
+
+
+def _has(rs: ReplicaSet) -> int:
+    """Pods it counts that are not being deleted."""
+    return (rs.status.replicas if rs.status else None) or 0
 
 
 def _lasting(rs: ReplicaSet) -> int:

@@ -142,9 +142,24 @@ def _siblings(world: World, rs: ReplicaSet) -> tuple[Pod, ...]:
     return tuple(pod for each in family for pod in world[POD].by(CONTROLLER, each.metadata.uid))
 
 
-def sets_of_pod(world: World, old: Pod | None, new: Pod | None) -> Iterable[str]:
-    """The ReplicaSets a pod change concerns: its owner before and after; all that match when it has none."""
-    for pod in (old, new):
+def sets_by_number(world: World, old: Pod | None, new: Pod | None) -> Iterable[str]:
+    """ReplicaSets whose number of pods this change may alter: a birth, an end, another owner, other labels."""
+    if old is None or new is None or is_active(old) != is_active(new) or _belongs(old) != _belongs(new):
+        yield from _sets_of(world, old, new)
+
+
+def sets_by_state(world: World, old: Pod | None, new: Pod | None) -> Iterable[str]:
+    """ReplicaSets of which a pod changed otherwise."""
+    yield from _sets_of(world, old, new)
+
+
+def _belongs(pod: Pod) -> Any:
+    return pod.metadata.owner_references, pod.metadata.labels
+
+
+def _sets_of(world: World, *versions: Pod | None) -> Iterable[str]:
+    """The owner before and after; all that match when the pod has none."""
+    for pod in versions:
         if pod is None:
             continue
         holder = controller_of(pod)
@@ -168,7 +183,7 @@ def controller(calm: float = CALM, workers: int = 16) -> Controller[Any]:
     """The manager's row."""
     return Controller(
         name="replicaset", workers=workers,
-        watches=(Watch(REPLICASET, own_key), Watch(POD, sets_of_pod, calm=calm)),
+        watches=(Watch(REPLICASET, own_key), Watch(POD, sets_by_number), Watch(POD, sets_by_state, calm=calm)),
         indices=(by_controller(POD), by_controller(REPLICASET)),
         gather=gather, plan=plan,
     )

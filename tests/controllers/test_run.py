@@ -44,7 +44,7 @@ def most_ever(toy: Toy) -> int:
     return most
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(40))
 def test_no_pod_is_ever_doubled_with_lag_lost_answers_and_crashes(seed: int) -> None:
     async def main() -> Toy:
         toy = Toy(rs(9))
@@ -167,7 +167,7 @@ class Kubelet:
                     self.toy.update(replace(p, status=PodStatus(phase="Running", conditions=(ready,))), "status")
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(40))
 def test_a_roll_through_crashes_lag_and_lost_answers_keeps_its_bounds(seed: int) -> None:
     async def main() -> Toy:
         toy = Toy(making.deployment(6, surge=2, unavailable=1))
