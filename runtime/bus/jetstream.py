@@ -21,6 +21,8 @@ API_SECONDS = 5.0
 SECOND = 1_000_000_000
 """JetStream's durations are nanoseconds."""
 NO_STREAM = 10059
+MOST_CONSUMERS = 100_000
+"""Followers of one stream. nats-server 2.15 allows 1,000 where nothing is said (nats-server PR 8337), -1 included."""
 Request = Callable[[str, bytes], Awaitable[Message]]
 
 
@@ -87,6 +89,7 @@ def stream_config(name: str, subjects: Sequence[str], *, max_per_subject: int, m
         "max_msgs_per_subject": max_per_subject or -1,
         "max_age": int(max_age * SECOND),
         "max_bytes": max_bytes,
+        "max_consumers": MOST_CONSUMERS,
         "allow_direct": True,
         "allow_msg_ttl": allow_ttl,
     }
