@@ -108,7 +108,8 @@ class Connection:
         wanted = Listening(subject, queue, handler)
         self._listening.append(wanted)
         if self._client:
-            await self._subscribe(self._client, wanted)
+            with contextlib.suppress(Unreachable):  # the link is going down; the next one will have it
+                await self._subscribe(self._client, wanted)
         return wanted
 
     async def unlisten(self, wanted: Listening) -> None:
@@ -158,10 +159,12 @@ class Connection:
     async def suspect(self) -> None:
         """Something that should have come did not. Ask the server; if it does not answer, connect anew."""
         client = self._client
+        if client is None:
+            return
         try:
             await self.barrier(5.0)
         except Unreachable:
-            if client is self._client and client is not None:
+            if client is self._client:
                 log.warning("the bus does not answer, connecting anew", extra={"url": self.config.url})
                 client.give_up()
 

@@ -140,6 +140,8 @@ class Follower:
                 await self._create(want)
             except Unreachable as error:
                 failures += 1
+                if failures % 3 == 0:
+                    await self._connection.suspect()
                 if failures == 3:
                     log.warning("cannot follow the stream, still trying", extra={
                         "stream": self.stream, "filters": self.filters, "cause": str(error)})

@@ -77,10 +77,13 @@ class Publisher:
         stored: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         stored.add_done_callback(_looked_at)
         self._outbox.append(Waiting(subject, data, headers, stored))
-        if self._pump is None:
+        self._start()
+        return stored
+
+    def _start(self) -> None:
+        if self._pump is None and self._outbox:
             self._pump = asyncio.create_task(self._run(), name="bus publisher")
             self._pump.add_done_callback(self._rested)
-        return stored
 
     def close(self) -> None:
         self._fail_outbox(Unreachable("the bus was closed"))
@@ -88,11 +91,14 @@ class Publisher:
             self._pump.cancel()
 
     def _rested(self, task: asyncio.Task[None]) -> None:
+        """What came between the pump's last look and this call starts it again."""
         self._pump = None
         if task.cancelled():
             self._fail_outbox(Unreachable("the bus was closed"))
         elif error := task.exception():
+            self._fail_outbox(Unreachable(f"the publisher failed: {error}"))
             raise error
+        self._start()
 
     async def _run(self) -> None:
         while self._outbox:

@@ -7,12 +7,14 @@ keep up, further ones are refused, counted and logged: core NATS promises nothin
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from schemas.bus.events import REQUEST
+from schemas.errors import Unreachable
 
 from .. import log as logs
 from .connection import Connection, Listening
@@ -41,7 +43,7 @@ class Subscription:
     async def open(self, queue: str) -> None:
         """Subscribe; waits until the server has taken it in. Raises Forbidden if it refuses."""
         self._listening = await self._connection.listen(self.subject, self._arrived, queue)
-        if self._connection.connected:
+        with contextlib.suppress(Unreachable):  # the link is down; the next one will have it
             await self._connection.barrier()
         if self._listening.refusal:
             await self.close()

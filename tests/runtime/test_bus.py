@@ -262,3 +262,48 @@ async def test_closing_leaves_no_task(nats: Server) -> None:
     await bus.close()
     await asyncio.sleep(0)
     assert [task.get_name() for task in asyncio.all_tasks() - before] == []
+
+
+async def test_publishing_in_the_moment_the_pump_rests_is_not_forgotten(bus: Bus) -> None:
+    """Publishes from callbacks of every kind, between the pump's end and its clean-up."""
+    await mirror.ensure(bus)
+    loop = asyncio.get_running_loop()
+    futures: list[asyncio.Future[int]] = []
+
+    def more(left: int) -> None:
+        futures.append(mirror.put(bus, f"watch.x.{left}", left))
+        if left:
+            loop.call_soon(more, left - 1)
+
+    more(300)
+    async with asyncio.timeout(5):
+        while len(futures) < 301:
+            await asyncio.sleep(0)
+        await asyncio.gather(*futures)
+
+
+async def test_subscribing_while_down_works_once_it_is_up(nats: Server, bus: Bus) -> None:
+    nats.kill()
+    async with asyncio.timeout(5):
+        while bus.connected:
+            await asyncio.sleep(0.01)
+    await echo(bus)
+    nats.start()
+    assert (await bus.request("echo.x", b"ab", timeout=15)).data == b"ba"
+
+
+async def test_a_link_that_only_looks_alive_is_replaced(nats: Server, bus: Bus) -> None:
+    """nats-py's reader and pinger both dead, the socket open: only asking the server can tell."""
+    client = bus._connection._client
+    assert client
+    assert client._ping_interval_task
+    client._ping_interval_task.cancel()
+    nats.freeze()
+    asked = asyncio.create_task(bus._connection.suspect())
+    async with asyncio.timeout(10):
+        await asked
+        while bus._connection._client is client:
+            await asyncio.sleep(0.01)
+    nats.thaw()
+    await echo(bus)
+    assert (await bus.request("echo.x", b"ab", timeout=15)).data == b"ba"
