@@ -1,12 +1,8 @@
-"""`python -m master.cli {apiserver|publisher|controllers|scheduler} --config FILE`: one service as one process.
-
-Imports only the room it runs, so that no process pays for another's libraries.
-"""
+"""`python -m master.cli {apiserver|publisher|controllers|scheduler} --config FILE`: one service as one process."""
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
 from collections.abc import Sequence
 
@@ -14,13 +10,7 @@ from runtime.config import Config, load
 from runtime.supervise import run_process
 from schemas.errors import KubusError
 
-SERVICES = {
-    "apiserver": "master.api.service",
-    "publisher": "master.watch.service",
-    "controllers": "master.controllers.service",
-    "scheduler": "master.scheduler.service",
-}
-"""Service -> module with `async def run(config)`."""
+from .app import SERVICES, run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,8 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KubusError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    run = importlib.import_module(SERVICES[asked.service]).run
-    return run_process(lambda: run(config), asked.service, config.log_level)
+    return run_process(lambda: run(asked.service, config), asked.service, config.log_level)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,9 @@ from .admit import rule_of
 from .fail import conflict, invalid
 from .rules import quantities
 
+LABELS_FIXED = frozenset({"pods", "deployments"})
+"""Kinds whose labels the status door cannot write: a node must not make its pod another service's."""
+
 
 def merged(kind: Kind, old: Any, sent: Any, subresource: str) -> Any:
     """The next version of the object. Raises Conflict (another uid) and Invalid (new finalizers while deleting)."""
@@ -64,6 +67,8 @@ def _metadata(kind: Kind, old: ObjectMeta, sent: ObjectMeta, subresource: str) -
         deletion_grace_period_seconds=old.deletion_grace_period_seconds, generation=old.generation,
         resource_version="")
     if subresource == "status":
-        return msgspec.structs.replace(metadata, owner_references=old.owner_references, finalizers=old.finalizers)
+        labels = old.labels if kind.plural in LABELS_FIXED else metadata.labels
+        return msgspec.structs.replace(metadata, owner_references=old.owner_references, finalizers=old.finalizers,
+                                       labels=labels)
     return metadata
 

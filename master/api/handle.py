@@ -8,9 +8,12 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
+import time
 import uuid
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+
+from msgspec import Struct, field
 
 from master.store.store import StoreUnavailable, ValueTooLarge
 from runtime.log import request_id
@@ -43,10 +46,10 @@ log = logging.getLogger("apiserver")
 async def handle(server: Server, request: Request) -> Response:
     """The answer. Never raises, but for cancellation."""
     request.id = request.id or str(uuid.uuid4())
-    token = request_id.set(request.id)
-    warnings: list[str] = []
+    token, began = request_id.set(request.id), time.perf_counter()
+    notes = Notes()
     try:
-        response = await _served(server, request, warnings)
+        response = await _served(server, request, notes)
     except ApiError as error:
         response = fail.response(error)
     except StoreUnavailable:
@@ -60,10 +63,21 @@ async def handle(server: Server, request: Request) -> Response:
                                                + request.id))
     finally:
         request_id.reset(token)
-    return await _finished(request, response, warnings)
+    if server.meter is not None:
+        server.meter.observe(notes.verb or request.method.lower(), notes.plural, response.status,
+                             time.perf_counter() - began)
+    return await _finished(request, response, notes.warnings)
 
 
-async def _served(server: Server, request: Request, warnings: list[str]) -> Response:
+class Notes(Struct):
+    """What is learnt of a request on its way, also of one that fails."""
+
+    verb: str = ""
+    plural: str = ""
+    warnings: list[str] = field(default_factory=list)
+
+
+async def _served(server: Server, request: Request, notes: Notes) -> Response:
     if len(request.body) > MOST_BODY:
         raise TooLarge(f"Request entity too large: limit is {MOST_BODY}")
     special = paths.find(request)
@@ -75,6 +89,7 @@ async def _served(server: Server, request: Request, warnings: list[str]) -> Resp
         raise fail.no_such_path()
     watching = request.method == "GET" and request.param("watch") in {"true", "1"}
     route = resolve(request.method, request.path, watching=watching)
+    notes.verb, notes.plural = route.verb, route.kind.plural
     if request.method == "HEAD":
         raise fail.not_allowed()
     if authz.needs_facts(request.user, route):
@@ -83,7 +98,7 @@ async def _served(server: Server, request: Request, warnings: list[str]) -> Resp
         authz.may(request.user, route)
     if route.verb == "watch" and not request.streams:
         raise fail.not_allowed()
-    call = Call(request=request, route=route, form=negotiate.form(request.header("accept")), warnings=warnings)
+    call = Call(request=request, route=route, form=negotiate.form(request.header("accept")), warnings=notes.warnings)
     run = SUBRESOURCES.get(route.subresource) or VERBS[route.verb]
     return await run(server, call)
 

@@ -19,6 +19,8 @@ from .request import Request, Response
 from .server import Server
 
 log = logging.getLogger("apiserver")
+MOST_LINE = 64 * 1024
+"""Bytes of the request line and of one header: selectors and page tokens travel in the URL."""
 SHUTDOWN_SECONDS = 2.0
 """Open watches are cut after this long when the process is told to stop."""
 
@@ -43,7 +45,8 @@ class HttpDoor:
     async def open(self, host: str, port: int, context: ssl.SSLContext | None) -> None:
         """Start to listen; `port` 0 takes a free one. Raises OSError when the address is taken."""
         self._runner = web.ServerRunner(
-            web.Server(self._serve, access_log=None, handler_cancellation=True),
+            web.Server(self._serve, access_log=None, handler_cancellation=True, max_line_size=MOST_LINE,
+                       max_field_size=MOST_LINE),
             shutdown_timeout=SHUTDOWN_SECONDS)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port, ssl_context=context, backlog=1024)
@@ -71,6 +74,8 @@ class HttpDoor:
         user = authn.of_certificate(peer) or authn.of_header(http.headers.get("Authorization", ""), self._tokens)
         if (http.content_length or 0) > MOST_BODY:
             raise TooLarge(f"Request entity too large: limit is {MOST_BODY}")
+        if http.headers.get("Expect", "").lower() == "100-continue" and transport is not None:
+            transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = await _body(http) if http.can_read_body else b""
         raw_path, _, query = http.raw_path.partition("?")
         path = http.path if "%" in raw_path else raw_path

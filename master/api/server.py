@@ -15,6 +15,7 @@ from master.store.store import Store
 from schemas.kind import Kind
 
 from .birth import ALPHABET
+from .meter import Meter
 from .negotiate import Form
 from .request import Request, User
 from .route import Route
@@ -64,6 +65,7 @@ class Server(Struct, kw_only=True):
     new_uid: Callable[[], str] = _uid
     new_suffix: Callable[[], str] = _suffix
     bus: Bus | None = None
+    meter: Meter | None = None
     heard: Callable[[], float] = time.monotonic
 
     def bus_connected(self) -> bool:

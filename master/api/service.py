@@ -12,6 +12,7 @@ import msgspec
 from master.store.connection import Credentials
 from master.store.etcd import EtcdStore
 from master.store.store import StoreError
+from runtime import metrics
 from runtime.backoff import exponential
 from runtime.bus import Bus
 from runtime.config import Config
@@ -24,6 +25,7 @@ from schemas.scheme import KINDS
 from . import bootstrap, feed
 from .bus import BusDoor
 from .http import HttpDoor, server_context
+from .meter import Meter
 from .server import Server
 from .watchcache import WatchCache
 
@@ -37,10 +39,11 @@ async def run(config: Config) -> None:
     tls = config.etcd.tls
     credentials = Credentials(ca=tls.ca, cert=tls.cert, key=tls.key) if tls is not None else None
     server = Server(store=EtcdStore(config.etcd.endpoints, credentials), cache=WatchCache(KINDS))
+    server.meter = Meter(server.cache)
+    metrics.offer(server.meter)
     door = HttpDoor(server)
     certs = config.api.tls
-    context = server_context(certs.ca, certs.cert, certs.key) if certs.cert else None
-    await door.open(config.api.host, config.api.port, context)
+    await door.open(config.api.host, config.api.port, server_context(certs.ca, certs.cert, certs.key))
     log.info("listening", extra={"host": config.api.host, "port": door.port})
     try:
         debug = Debug(config.debug_port.get("apiserver", 0), lambda: _not_yet(server))

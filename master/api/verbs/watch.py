@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import msgspec
@@ -21,6 +21,7 @@ from master.store.store import StoreUnavailable
 from schemas.errors import Expired, ServiceUnavailable
 from schemas.kind import Kind
 
+from ..meter import Meter
 from ..options import ListOptions, list_options
 from ..request import Response
 from ..selection import Selection
@@ -51,7 +52,18 @@ async def run(server: Server, call: Call) -> Response:
     await _synced(server)
     frames = Frames(server, call)
     plan = await _begin(server, call, options, selection, frames)
-    return Response(stream=_stream(server, call, options, selection, frames, plan))
+    stream = _stream(server, call, options, selection, frames, plan)
+    return Response(stream=_counted(server.meter, stream) if server.meter is not None else stream)
+
+
+async def _counted(meter: Meter, stream: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    meter.watches += 1
+    try:
+        async with contextlib.aclosing(stream):
+            async for chunk in stream:
+                yield chunk
+    finally:
+        meter.watches -= 1
 
 
 async def _synced(server: Server) -> None:
@@ -106,12 +118,13 @@ async def _reached(server: Server, revision: int) -> None:
 
 
 async def _stream(server: Server, call: Call, options: ListOptions, selection: Selection, frames: Frames,
-                  plan: Plan) -> AsyncIterator[bytes]:
+                  plan: Plan) -> AsyncGenerator[bytes, None]:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + min(options.timeout or LONGEST_SECONDS, LONGEST_SECONDS)
     cache, position, marked = server.cache[call.kind], plan.position, plan.revision
     for start in range(0, len(plan.first), 64):
         yield b"".join(plan.first[start:start + 64])
+    plan.first = []
     while True:
         news = cache.news
         try:
