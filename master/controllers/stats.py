@@ -1,33 +1,53 @@
-"""What the controllers have done so far: numbers for /debug/state, and nothing else."""
+"""What the controllers have done so far: numbers for /metrics and /debug/state, and nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from msgspec import Struct
+
+from runtime import metrics
+from runtime.metrics import Sample
 
 from .runner import Runner
 
 
+class Count(Struct):
+    """One controller's passes: how many, how many failed, seconds in all and of the slowest."""
+
+    passes: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    slowest: float = 0.0
+
+
 class Stats:
-    """Passes, failed passes, seconds spent and the slowest pass, per controller."""
+    """Counts per controller."""
 
     def __init__(self) -> None:
-        self._passes: dict[str, int] = {}
-        self._failed: dict[str, int] = {}
-        self._seconds: dict[str, float] = {}
-        self._slowest: dict[str, float] = {}
+        self._counts: dict[str, Count] = {}
+        metrics.offer(self)
 
     def passed(self, name: str, seconds: float, failed: bool) -> None:
         """One pass of that controller ended."""
-        self._passes[name] = self._passes.get(name, 0) + 1
-        self._failed[name] = self._failed.get(name, 0) + failed
-        self._seconds[name] = self._seconds.get(name, 0.0) + seconds
-        self._slowest[name] = max(self._slowest.get(name, 0.0), seconds)
+        count = self._counts.setdefault(name, Count())
+        count.passes += 1
+        count.failed += failed
+        count.seconds += seconds
+        count.slowest = max(count.slowest, seconds)
+
+    def samples(self) -> Iterator[Sample]:
+        """Lines for /metrics."""
+        for name, count in self._counts.items():
+            labels = {"controller": name}
+            yield Sample("kubus_controller_passes_total", count.passes, labels, "keys planned", "counter")
+            yield Sample("kubus_controller_failed_passes_total", count.failed, labels, "passes that failed", "counter")
+            yield Sample("kubus_controller_busy_seconds_total", count.seconds, labels, "time in passes", "counter")
 
     def shown(self, runners: Mapping[str, Runner]) -> dict[str, Any]:
         """JSON for /debug/state."""
         return {name: {
-            "passes": self._passes.get(name, 0), "failed": self._failed.get(name, 0),
-            "seconds": round(self._seconds.get(name, 0.0), 3), "slowest": round(self._slowest.get(name, 0.0), 3),
-            "waiting": len(runner.queue) if runner.queue is not None else 0,
-        } for name, runner in runners.items()}
+            "passes": count.passes, "failed": count.failed, "seconds": round(count.seconds, 3),
+            "slowest": round(count.slowest, 3), "waiting": len(runner.queue) if runner.queue is not None else 0,
+        } for name, runner in runners.items() for count in (self._counts.get(name, Count()),)}

@@ -10,21 +10,33 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from master.identity.ca import Want, issue, new_ca
 from runtime.api import Api, BusTransport
 from runtime.bus import Bus
-from runtime.config import ApiServerConfig, BusConfig, Config, EtcdConfig
+from runtime.config import ApiServerConfig, BusConfig, Config, EtcdConfig, Tls
 from schemas.bus.proof import session_key
 from schemas.core.namespace import NAMESPACE
 from schemas.errors import KubusError
-from tests.servers import free_port, start_etcd, start_nats
+from tests.servers import start_etcd, start_nats
 
 SECRET = b"a secret of forty letters for tests only"
 SERVICES = ("apiserver", "publisher", "controllers")
+
+
+def _certificates(folder: Path) -> Tls:
+    now = datetime.now(UTC)
+    ca = new_ca("test", now)
+    server = issue(ca, Want(user="apiserver", hosts=("127.0.0.1",)), now)
+    files = {"ca": ca.cert, "cert": server.cert, "key": server.key}
+    for name, text in files.items():
+        (folder / f"{name}.pem").write_bytes(text)
+    return Tls(**{name: str(folder / f"{name}.pem") for name in files})
 
 
 class Master:
@@ -36,9 +48,8 @@ class Master:
         self.nats = start_nats(folder)
         self.tuned = tuned or {}
         self.children: dict[str, subprocess.Popen[bytes]] = {}
-        self.port = free_port()
+        self.tls = _certificates(folder)
         (folder / "secret").write_bytes(SECRET)
-        self.bus: Bus | None = None
 
     def _bus(self, service: str) -> BusConfig:
         key = self.folder / f"{service}.key"
@@ -47,7 +58,7 @@ class Master:
 
     def start(self, service: str) -> None:
         config = Config(etcd=EtcdConfig(endpoints=(self.etcd.endpoint,)), bus=self._bus(service),
-                        api=ApiServerConfig(port=self.port), bus_secret_file=str(self.folder / "secret"),
+                        api=ApiServerConfig(port=0, tls=self.tls), bus_secret_file=str(self.folder / "secret"),
                         controllers=self.tuned)
         file = self.folder / f"{service}.json"
         file.write_bytes(msgspec.json.encode(config))
@@ -81,8 +92,7 @@ class Master:
         return bool(found)
 
     async def __aexit__(self, *_: object) -> None:
-        if self.bus is not None:
-            await self.bus.close()
+        await self.bus.close()
         for service in list(self.children):
             self.kill(service, signal.SIGTERM)
         self.nats.kill()

@@ -177,6 +177,8 @@ async def test_a_namespace_is_born_furnished_and_goes_with_all_that_is_in_it(mas
             return False
 
         await until(gone)
+        root = await master.api.get(CONFIGMAP, NS, "kube-root-ca.crt")
+        assert root.data["ca.crt"].startswith("-----BEGIN CERTIFICATE-----")
         for kind in (DEPLOYMENT, REPLICASET, POD, CONFIGMAP, SERVICEACCOUNT, EVENT):
             assert (await master.api.list(kind, "room"))[0] == []
 
