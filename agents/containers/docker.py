@@ -71,7 +71,9 @@ class Docker:
 
     def _client(self, timeout: int | None) -> docker.APIClient:
         seconds: Any = timeout  # the SDK's type says int; None (for ever) is what it hands to requests
-        return docker.APIClient(base_url=self.host, version=API_VERSION, timeout=seconds, max_pool_size=THREADS + 2)
+        api = docker.APIClient(base_url=self.host, version=API_VERSION, timeout=seconds, max_pool_size=THREADS + 2)
+        api.trust_env = False  # no look at proxies and .netrc for each call on a socket: a third of the SDK's time
+        return api
 
     async def _call(self, call: Callable[[], T], *, lane: Lane = "work") -> T:
         """Run one SDK call in a thread; its lane's slot is held until the thread is through."""

@@ -18,6 +18,7 @@ from schemas.core.container import Container
 from schemas.core.pod import Pod
 
 from ..containers import containers as words
+from ..containers import labels
 from ..containers.containers import Containers, ContainersError, EngineDown, Spec
 from . import spec as translate
 from .environment import environment
@@ -89,8 +90,9 @@ class Hands:
                 case Hook():
                     await self._hook(action, job)
                 case Remove(id=id_):
-                    await self._engine.remove(id_)
-                    self._sight.touched(id_, job.pod.metadata.uid)
+                    with self._sight.acting(id_):
+                        await self._engine.remove(id_)
+                    self._sight.removed(id_)
                 case PrepareVolumes():
                     return await self._volumes(job)
                 case Clean():
@@ -109,15 +111,17 @@ class Hands:
 
     async def _made(self, spec: Spec, job: Job) -> str:
         """Create, or adopt what an earlier life of this agent created under the same name."""
-        uid = job.pod.metadata.uid
         try:
             id_ = await self._engine.create(spec)
         except words.NameTaken:
             found = await self._engine.inspect(spec.name)
             if found is None:
                 raise
-            id_ = found.id
-        self._sight.touched(id_, uid)
+            self._sight.touched(found.id, job.pod.metadata.uid)
+            return found.id
+        who = labels.read(spec.labels)
+        if who is not None:
+            self._sight.created(id_, spec, who)
         return id_
 
     async def _create_box(self, attempt: int, job: Job) -> Failure | None:
@@ -132,12 +136,11 @@ class Hands:
 
     async def _start_box(self, id_: str, job: Job) -> Failure | None:
         try:
-            await self._engine.start(id_)
+            with self._sight.acting(id_):
+                await self._engine.start(id_)
         except words.StartFailed as error:
             job.voice.event("FailedCreatePodSandBox", f"Failed to start the pod's sandbox: {error}", warning=True)
             return self._failed("FailedCreatePodSandBox", str(error))
-        finally:
-            self._sight.touched(id_, job.pod.metadata.uid)
         job.voice.step("sandbox")
         return None
 
@@ -196,12 +199,11 @@ class Hands:
 
     async def _start(self, action: Start, job: Job) -> Failure | None:
         try:
-            await self._engine.start(action.id)
+            with self._sight.acting(action.id):
+                await self._engine.start(action.id)
         except words.StartFailed as error:
             job.voice.event("Failed", f"Error: {error}", warning=True)
             return self._failed("RunContainerError", str(error))
-        finally:
-            self._sight.touched(action.id, job.pod.metadata.uid)
         job.voice.event("Started", f"Started container {action.name}")
         job.voice.step("started", container=action.name)
         return await self._post_start(action, job)

@@ -1,8 +1,9 @@
 """What the engine holds of ours, kept true by its events, so that a turn costs an inspect only for what changed.
 
-An event marks a container as changed and wakes its pod; the next look inspects it. An event older than the last
-inspect tells nothing new: that spares the second inspect after each of our own actions (engine and agent share one
-clock). When the event stream was lost, and now and then anyway, everything is listed again.
+An event marks a container as changed and wakes its pod; the next look inspects it. What our own actions do is known
+without asking: `created` and `removed` need no inspect, events during an action (`acting`) wake nobody because its end
+does, and an event older than the last inspect tells nothing new (engine and agent share one clock). When the event
+stream was lost, and now and then anyway, everything is listed again.
 
 Reads the engine. Refuses containers without our cluster's and node's labels.
 """
@@ -11,10 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from ..containers import labels
-from ..containers.containers import Change, Containers, EngineDown, Found
+from ..containers.containers import Change, Containers, EngineDown, Found, Spec
 from ..containers.labels import Identity, Owner
 
 log = logging.getLogger(__name__)
@@ -33,6 +35,7 @@ class Sight:
         self._of_pod: dict[str, set[str]] = {}
         self._who: dict[str, Identity] = {}
         self._stale: set[str] = set()
+        self._acting: set[str] = set()
         self._looked: dict[str, float] = {}
         self._lost = False
         self.listed = asyncio.Event()
@@ -55,6 +58,30 @@ class Sight:
             self._pod_of[id_] = uid
             self._of_pod.setdefault(uid, set()).add(id_)
         self._stale.add(id_)
+
+    def created(self, id_: str, spec: Spec, who: Identity) -> None:
+        """We made it just now, as specified."""
+        self.touched(id_, who.uid)
+        self._who[id_] = who
+        now = self._now()
+        self._found[id_] = Found(id=id_, name=spec.name, image=spec.image, labels=spec.labels, created_at=now)
+        self._stale.discard(id_)
+        self._looked[id_] = now
+
+    def removed(self, id_: str) -> None:
+        """We removed it just now."""
+        self._drop(id_)
+
+    @contextmanager
+    def acting(self, id_: str) -> Iterator[None]:
+        """While we do something to it that its pod waits for; afterwards it is looked at again."""
+        self._acting.add(id_)
+        try:
+            yield
+        finally:
+            self._acting.discard(id_)
+            if id_ in self._pod_of:
+                self._stale.add(id_)
 
     async def look(self, uid: str) -> tuple[Found, ...]:
         """The pod's containers as they are now. Raises EngineDown."""
@@ -108,13 +135,16 @@ class Sight:
             return
         if change.action == "destroy":
             self._drop(change.id)
-            self._wake(who.uid)
+            if change.id not in self._acting:
+                self._wake(who.uid)
+            return
+        if change.action == "create" and change.id in self._found:
             return
         if change.at and self._looked.get(change.id, 0.0) > change.at:
             return
         self._who[change.id] = who
         self.touched(change.id, who.uid)
-        if change.action != "create":
+        if change.action != "create" and change.id not in self._acting:
             self._wake(who.uid)
 
     async def relist(self) -> None:

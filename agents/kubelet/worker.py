@@ -29,6 +29,7 @@ from .images import Images, id_of
 from .model import Action, Health, Memory, Observed, Seen
 from .mounts import PodFiles
 from .observing import observed
+from .phase import OURS
 from .plan import plan
 from .probing import Prober
 from .sight import Sight
@@ -71,10 +72,12 @@ class Inbox:
         self.woken = asyncio.Event()
 
     def put(self, pod: Pod, held: Supplies, request: str = "") -> None:
-        """A newer pod, or newer supplies for it."""
+        """A newer pod, or newer supplies for it. Our own status coming back wakes nobody."""
+        concerns = _concerns(self.pod, pod) or held != self.supplies
         self.pod, self.supplies = pod, held
         self.request = request or self.request
-        self.woken.set()
+        if concerns:
+            self.woken.set()
 
     async def sleep(self, seconds: float | None) -> None:
         """Until woken, or that long."""
@@ -198,6 +201,19 @@ class Worker:
     def _probed(self, id_: str, health: Health) -> None:
         self._memory = remembering.probed(self._memory, id_, health)
         self.inbox.woken.set()
+
+
+def _concerns(old: Pod, new: Pod) -> bool:
+    """Whether anything but what we report ourselves is different."""
+    return _told(old) != _told(new)
+
+
+def _told(pod: Pod) -> tuple[object, ...]:
+    meta = pod.metadata
+    others = tuple((c.type, c.status) for c in pod.status.conditions if c.type not in OURS) if pod.status else ()
+    phase = pod.status.phase if pod.status else ""
+    return (meta.labels, meta.annotations, meta.deletion_timestamp, meta.deletion_grace_period_seconds,
+            meta.generation, pod.spec, others, phase == "Failed")
 
 
 def _is_ready(status: PodStatus) -> bool:
