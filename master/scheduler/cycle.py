@@ -58,11 +58,10 @@ def decide(pod: PodInfo, nodes: NodeTable, profile: Profile, *, uid: str = "",
     """The best node for a pod of this template. `uid` breaks ties. `memory` must belong to the same table."""
     standing = (memory or Memory(nodes)).standing(pod, profile)
     if standing.refused_at == nodes.version:
-        return refusal(standing)
+        return _refused(standing)
     look = standing.look()
     if not look.number:
-        standing.refused_at = nodes.version
-        return refusal(standing)
+        return _refused(standing)
     if look.number == 1:
         return Decision(nodes.names[int(look.fits.argmax())], nodes.nodes, 1)
     points = standing.points(look)
@@ -80,13 +79,22 @@ def _mixed(nodes: NodeTable, rows: Ints, uid: str) -> Ints:
     return mixed
 
 
-def fits_somewhere(pod: PodInfo, nodes: NodeTable, profile: Profile, memory: Memory) -> bool:
-    """Whether any node would take the pod now."""
+def hindered(pod: PodInfo, nodes: NodeTable, profile: Profile, memory: Memory) -> Decision | None:
+    """Why no node takes the pod now; None if one does."""
     standing = memory.standing(pod, profile)
-    return standing.refused_at != nodes.version and standing.look().number > 0
+    return _refused(standing) if standing.refused_at == nodes.version or not standing.look().number else None
 
 
-def refusal(standing: Standing) -> Decision:
+def _refused(standing: Standing) -> Decision:
+    """The refusal, worked out once for all copies while the table stands still."""
+    version = standing.nodes.version
+    if standing.refused_at != version or standing.refusal is None:
+        standing.refused_at, standing.refusal = version, _refusal(standing)
+    said: Decision = standing.refusal
+    return said
+
+
+def _refusal(standing: Standing) -> Decision:
     """Why no node takes the pod: for each node the first filter that says no, and what it says."""
     nodes, pod = standing.nodes, standing.pod
     left: Bools = nodes.alive[nodes.rows].copy()
@@ -101,7 +109,7 @@ def refusal(standing: Standing) -> Decision:
             for words, count in rule.reasons(pod, nodes, rejected).items():
                 reasons[words] = reasons.get(words, 0) + count
             left &= ~rejected
-    return Decision(None, nodes.nodes, int(np.count_nonzero(left)), frozenset(rejected_by), reasons)
+    return Decision(None, nodes.nodes, 0, frozenset(rejected_by), reasons)
 
 
 def explain(pod: PodInfo, nodes: NodeTable, profile: Profile, memory: Memory, most: int = 3) -> tuple[Candidate, ...]:

@@ -7,6 +7,7 @@ Everything here is synchronous, so between a change and the decision about it no
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from schemas.core.namespace import Namespace
 from schemas.core.node import Node
@@ -14,16 +15,27 @@ from schemas.core.pod import Pod
 from schemas.errors import BadRequest
 
 from . import nodefacts
-from .cycle import Candidate, Decision, decide, explain, fits_somewhere, refusal
+from .cycle import Candidate, Decision, decide, explain, hindered
 from .podinfo import PodInfo, PodInfos
+from .preempt import Preemption, preempt
 from .profile import DEFAULT, Profile
-from .queue import Queue, Waiting
+from .queue import UNSCHEDULABLE, Queue, Waiting
 from .standing import Memory
 from .table import NodeTable
-from .wakes import Wakes
+from .wakes import NODE_REMOVED, POD_REMOVED, Wakes
 
 NAME = "default-scheduler"
+_HELD = "held for "
+_ROOM: Wakes = frozenset({POD_REMOVED, NODE_REMOVED})
 OVER = frozenset({"Succeeded", "Failed"})
+
+
+class Held(NamedTuple):
+    """A place held for a pod while `victims` leave the node."""
+
+    node: str
+    template: PodInfo
+    victims: tuple[str, ...]
 
 
 class Desk:
@@ -40,6 +52,7 @@ class Desk:
         self._monotonic = monotonic
         self._seen = seen
         self._namespaces: dict[str, dict[str, str]] = {}
+        self._held: dict[str, Held] = {}
         self._wakes: set[str] = set()
 
     # ---- what informers tell
@@ -62,11 +75,13 @@ class Desk:
 
     def _gone(self, key: str) -> None:
         self._seen(key)
+        self._release(key)
         self.queue.remove(key)
         self._wakes |= self.table.drop_pod(key)
 
     def _placed(self, key: str, pod: Pod) -> None:
         self._seen(key)
+        self._release(key)
         self.queue.remove(key)
         template = self._template(pod)
         if template is not None:
@@ -101,16 +116,27 @@ class Desk:
         """Whether something changed that waiting pods were not asked about yet."""
         return bool(self._wakes)
 
-    def settle(self) -> int:
-        """Wake refused pods that a change since the last call lets fit. How many."""
+    def settle(self) -> list[tuple[Waiting, Decision]]:
+        """Wake refused pods that a change since the last call lets fit. Those that it might have helped and did not,
+        with what hinders them now."""
         wakes: Wakes = frozenset(self._wakes)
         self._wakes.clear()
-        return self.queue.wake(wakes, self._hindered) if wakes else 0
+        still: list[tuple[Waiting, Decision]] = []
+        for template, waiting in self.queue.concerned(wakes) if wakes else ():
+            decision = self._hindered(template)
+            for each in waiting:
+                if decision is None:
+                    self.queue.wake(each)
+                else:
+                    self.queue.refused(each, self._helped_by(decision))
+                    still.append((each, decision))
+        return still
 
-    def _hindered(self, template: PodInfo) -> Wakes | None:
-        if fits_somewhere(template, self.table, self._profile, self.memory):
+    def _hindered(self, template: PodInfo) -> Decision | None:
+        """Why the pod fits nowhere now; None: it does, or a held place of its own is in the way (`decide` can tell)."""
+        if any(held.template is template for held in self._held.values()):
             return None
-        return self._helped_by(refusal(self.memory.standing(template, self._profile)).rejected_by)
+        return hindered(template, self.table, self._profile, self.memory)
 
     def next(self) -> Waiting | None:
         """The next pod to decide about."""
@@ -118,12 +144,18 @@ class Desk:
 
     def decide(self, waiting: Waiting) -> Decision:
         """Decide, and act on it here: the pod is in the table at once, or among the refused."""
+        held = self._held.pop(waiting.key, None)
+        wakes = self.table.drop_pod(_HELD + waiting.key)
         decision = decide(waiting.template, self.table, self._profile, uid=waiting.pod.metadata.uid, memory=self.memory)
         if decision.node is None:
-            self.queue.refused(waiting, self._helped_by(decision.rejected_by))
+            self.queue.refused(waiting, self._helped_by(decision))
+            if held is not None and any(victim in self.table.placed for victim in held.victims):
+                self._hold(waiting, held.node, held.victims)
+                return decision
         else:
             self._wakes |= self.table.put_pod(waiting.key, waiting.template, decision.node)
             self.queue.flying(waiting)
+        self._wakes |= wakes
         return decision
 
     def why(self, waiting: Waiting, most: int = 3) -> tuple[Candidate, ...]:
@@ -140,12 +172,51 @@ class Desk:
 
     def start_over(self, flying: Iterable[str]) -> None:
         """We are to lead (again): forget the bindings in flight and decide about everybody anew."""
+        for key in list(self._held):
+            self._release(key)
         for key in flying:
             self._wakes |= self.table.drop_pod(key)
         self.queue.revive()
 
-    def _helped_by(self, rejected_by: frozenset[str]) -> Wakes:
-        rules = (rule.wakes_on for rule in self._profile.filters if rule.name in rejected_by)
+    # ---- making room for the more important
+
+    def nominated(self, key: str) -> str:
+        """The node where room is being made for the pod."""
+        held = self._held.get(key)
+        return held.node if held else ""
+
+    def make_room(self, waiting: Waiting) -> Preemption | None:
+        """For a pod just refused: who has to go, unless room is being made already. The room is held for it."""
+        if waiting.key in self._held:
+            return None
+        found = preempt(waiting.template, self.table, self._profile, self.memory)
+        if found is None:
+            return None
+        for key in found.victims:
+            if key.startswith(_HELD):  # only a place held for a less important pod
+                self._release(key.removeprefix(_HELD))
+        victims = tuple(key for key in found.victims if not key.startswith(_HELD))
+        self._hold(waiting, found.node, victims)
+        return Preemption(found.node, victims)
+
+    def no_room(self, waiting: Waiting) -> None:
+        """A victim could not be asked to leave: decide about the pod again after a pause."""
+        self._release(waiting.key)
+        if self.queue.get(waiting.key) is waiting and waiting.room == UNSCHEDULABLE:
+            self.queue.failed(waiting, self._monotonic())
+
+    def _hold(self, waiting: Waiting, node: str, victims: tuple[str, ...]) -> None:
+        """A place on the node, so that nobody else takes it while its present owners leave."""
+        self._held[waiting.key] = Held(node, waiting.template, victims)
+        self.table.put_pod(_HELD + waiting.key, waiting.template, node)
+        waiting.wakes_on |= _ROOM
+
+    def _release(self, key: str) -> None:
+        if self._held.pop(key, None) is not None:
+            self._wakes |= self.table.drop_pod(_HELD + key)
+
+    def _helped_by(self, decision: Decision) -> Wakes:
+        rules = (rule.wakes_on for rule in self._profile.filters if rule.name in decision.rejected_by)
         return frozenset().union(*rules)
 
 

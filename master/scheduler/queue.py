@@ -4,13 +4,13 @@
               ▲                        └─chosen─► binding ──failed──► backoff ──its time has come──► active
 
 Active pods come out by priority, then by how long they wait. A refused pod is woken only by a change that one of the
-filters that rejected it lists, and only if it would fit now (`useful`).
+filters that reject it lists, and only if it fits then; what rejects it may be another filter by then, so the list is
+made anew with every look.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
 from itertools import count
 
 from msgspec import Struct
@@ -122,30 +122,21 @@ class Queue:
 
     def failed(self, waiting: Waiting, now: float) -> None:
         """The binding failed: try again after a pause that doubles."""
+        self._leave(waiting)
         waiting.failures += 1
         waiting.room, waiting.ticket = BACKOFF, next(self._tickets)
         heapq.heappush(self._backoff, (now + PAUSE(waiting.failures), waiting.ticket, waiting))
 
-    def wake(self, wakes: Wakes, hindered: Callable[[PodInfo], Wakes | None]) -> int:
-        """Something changed: refused pods that it may help and that would fit now become active. How many did.
+    def concerned(self, wakes: Wakes) -> list[tuple[PodInfo, list[Waiting]]]:
+        """Refused pods that such changes may help, by template."""
+        found = ((template, [waiting for waiting in pods.values() if waiting.wakes_on & wakes])
+                 for template, pods in self._refused.items())
+        return [(template, waiting) for template, waiting in found if waiting]
 
-        `hindered(template)`: None when it fits now, else the changes that may help *now*: one rule's no may have
-        given way to another's (a node is uncordoned first and loses its taint a moment later).
-        """
-        woken = 0
-        for template, pods in list(self._refused.items()):
-            concerned = [waiting for waiting in pods.values() if waiting.wakes_on & wakes]
-            if not concerned:
-                continue
-            still = hindered(template)
-            for waiting in list(pods.values()):
-                if still is None:
-                    self._leave(waiting)
-                    self._enter(waiting)
-                    woken += 1
-                else:
-                    waiting.wakes_on |= still
-        return woken
+    def wake(self, waiting: Waiting) -> None:
+        """A refused pod fits now."""
+        self._leave(waiting)
+        self._enter(waiting)
 
     def _enter(self, waiting: Waiting) -> None:
         waiting.room, waiting.ticket = ACTIVE, next(self._tickets)

@@ -37,11 +37,12 @@ from schemas.coordination.lease import LEASE
 from schemas.core.namespace import NAMESPACE
 from schemas.core.node import NODE
 from schemas.core.pod import POD
-from schemas.errors import KubusError
+from schemas.errors import KubusError, NotFound
 
 from .assumed import Assumed
 from .cycle import Candidate, Decision
 from .desk import NAME, Desk
+from .preempt import Preemption
 from .queue import Waiting
 from .reports import Reports
 
@@ -135,13 +136,14 @@ class Scheduler:
     async def _work(self, flights: asyncio.TaskGroup) -> None:
         """Decide about all that is active; give way to the loop between batches."""
         while True:
-            self.desk.settle()
+            for waiting, decision in self.desk.settle():
+                self.reports.say(waiting, decision.message, self.desk.nominated(waiting.key))
             until = self._loop.time() + BATCH_SECONDS
             while self._loop.time() < until:
-                waiting = self.desk.next()
-                if waiting is None:
+                first = self.desk.next()
+                if first is None:
                     break
-                self._decide(waiting, flights)
+                self._decide(first, flights)
             else:
                 await asyncio.sleep(0)
                 continue
@@ -154,7 +156,7 @@ class Scheduler:
             best = self.desk.why(waiting)
             decision = self.desk.decide(waiting)
             if decision.node is None:
-                self._refused(waiting, decision)
+                self._refused(waiting, decision, flights)
             else:
                 self.reports.forget(waiting.key)
                 self.assumed.take_off(flights, waiting, decision.node)
@@ -162,8 +164,11 @@ class Scheduler:
         finally:
             request_id.reset(token)
 
-    def _refused(self, waiting: Waiting, decision: Decision) -> None:
-        self.reports.say(waiting, decision.message)
+    def _refused(self, waiting: Waiting, decision: Decision, flights: asyncio.TaskGroup) -> None:
+        room = self.desk.make_room(waiting)
+        if room is not None:
+            flights.create_task(self._evict(waiting, room), name=f"preempt for {waiting.key}")
+        self.reports.say(waiting, decision.message, self.desk.nominated(waiting.key))
         self.recorder.event(waiting.pod, "FailedScheduling", decision.message, warning=True)
         m = waiting.pod.metadata
         self.steps.record("refused", kind="Pod", namespace=m.namespace, name=m.name, uid=m.uid,
@@ -176,6 +181,26 @@ class Scheduler:
             considered=decision.considered, fitting=decision.fitting,
             scores={candidate.node: candidate.total for candidate in best},
             points={candidate.node: candidate.points for candidate in best if candidate.node == decision.node})
+
+    async def _evict(self, waiting: Waiting, room: Preemption) -> None:
+        """Ask the victims to leave. If one cannot be asked now, the pod is decided about again a little later."""
+        request_id.set(waiting.request)
+        log.info("making room", extra={"pod": waiting.key, "node": room.node, "victims": room.victims})
+        for key in room.victims:
+            victim = self.informers[POD].get(key)
+            if victim is None:
+                continue
+            m = victim.metadata
+            try:
+                await self._api.delete(POD, m.namespace, m.name, uid=m.uid)
+            except NotFound:
+                continue
+            except KubusError as error:
+                log.info("a victim was not deleted", extra={"pod": key, "cause": str(error)})
+                self.desk.no_room(waiting)
+                self._news.set()
+                return
+            self.recorder.event(victim, "Preempted", f"Preempted by pod {waiting.pod.metadata.uid} on node {room.node}")
 
     # ---- what became of it
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -68,6 +68,8 @@ class Standing:
         self.wide_scores = [WideScore(rule, weight) for rule, weight in scores if rule.reads == WIDE]
         self.refused_at = -1
         """The table's version when no node fitted; while it stands, none does."""
+        self.refusal: Any = None
+        """What `cycle` said then."""
         self._position = -1
         self._static_version = -1
         self._still_fits: Bools = np.zeros(0, dtype=np.bool_)
@@ -112,6 +114,10 @@ class Standing:
                 column = column * weight
             points = column if points is None else np.add(points, column, out=points)
         return np.zeros(size(self.nodes, rows)) if points is None else points
+
+    def possible(self) -> Bools:
+        """Where the pod might run if other pods went away: what nodes themselves say."""
+        return self._still_fits
 
     def look(self) -> Look:
         """Where the pod may run. The columns are shared: do not write into them."""

@@ -24,6 +24,8 @@ from .tally import Tallies
 from .wakes import Wakes
 
 _LOG_MOST = 8192
+_ASKS_MOST = 4096
+_LEAST = np.iinfo(np.int64).min
 _NOWHERE = -1
 _ABSENT = NodeFacts("")
 
@@ -35,6 +37,18 @@ class Placed(NamedTuple):
     node: str
     living: bool
     row: int
+
+
+class Ask(NamedTuple):
+    """A template's requests as columns of one entry per resource, in the order of the table's resources."""
+
+    use: Ints
+    need: Ints
+    """The same, standing; what is not asked for is less than anything."""
+    share: Ints
+    """cpu and memory, standing."""
+    scored: Ints
+    """cpu and memory with defaults for containers that ask for nothing, standing."""
 
 
 class NodeTable:
@@ -64,6 +78,8 @@ class NodeTable:
         """1/allocatable of cpu and memory; 0 where there is none."""
         self.taint_set: Ints = np.zeros(capacity, dtype=np.int64)
         self.taint_sets: list[tuple[Taint, ...]] = [()]
+        self.soft_taints = False
+        """Whether some node has, or had, a PreferNoSchedule taint."""
         self.images = Images(capacity)
         self.ports: dict[HostPort, Ints] = {}
         self.tallies = Tallies(capacity)
@@ -74,6 +90,7 @@ class NodeTable:
         self._facts: list[NodeFacts] = []
         self._on: dict[str, set[str]] = {}
         self._free: list[int] = []
+        self._asks: dict[PodInfo, Ask] = {}
         self._log: Ints = np.zeros(_LOG_MOST, dtype=np.int64)
         self._log_start = 0
         self._log_length = 0
@@ -233,6 +250,7 @@ class NodeTable:
         if found is None:
             found = self._taint_set_id[taints] = len(self.taint_sets)
             self.taint_sets.append(taints)
+            self.soft_taints = self.soft_taints or any(effect == "PreferNoSchedule" for _, _, effect in taints)
         return found
 
     def _put_allocatable(self, row: int, amounts: Mapping[str, int]) -> None:
@@ -255,9 +273,25 @@ class NodeTable:
             blank = np.zeros((1, self.capacity), dtype=np.int64)
             self.allocatable = np.concatenate((self.allocatable, blank))
             self.free = np.concatenate((self.free, blank))
+            self._asks.clear()
         return index
 
     # ---- pods
+
+    def ask(self, pod: PodInfo) -> Ask:
+        """The template's requests in the order of our resources; resources unknown so far become columns."""
+        found = self._asks.get(pod)
+        if found is None:
+            for resource, _ in pod.requests:
+                self._resource(resource)
+            use = np.zeros(len(self.resources), dtype=np.int64)
+            for resource, number in pod.requests:
+                use[self.resources[resource]] = number
+            if len(self._asks) > _ASKS_MOST:
+                self._asks.clear()
+            found = self._asks[pod] = Ask(use, np.where(use > 0, use, _LEAST)[:, None], use[:2, None].copy(),
+                                          np.array(pod.for_scores, dtype=np.int64)[:, None])
+        return found
 
     def put_pod(self, key: str, pod: PodInfo, node: str, *, living: bool = True) -> Wakes:
         """The pod `key` is on `node` (which may be unknown yet), or has changed there."""
@@ -314,14 +348,9 @@ class NodeTable:
 
     def _use(self, placed: Placed, sign: int) -> None:
         pod, row = placed.pod, placed.row
-        for resource, number in pod.requests:
-            index = self.resources.get(resource)
-            if index is None:
-                index = self._resource(resource)
-            self.free[index, row] -= sign * number
-        cpu, memory = pod.for_scores
-        self.spare[0, row] -= sign * cpu
-        self.spare[1, row] -= sign * memory
+        ask = self.ask(pod)
+        self.free[:, row] -= sign * ask.use
+        self.spare[:, row] -= sign * ask.scored[:, 0]
         for port in pod.ports:
             column = self.ports.get(port)
             if column is None:

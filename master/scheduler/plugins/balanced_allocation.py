@@ -21,9 +21,7 @@ class BalancedAllocation(Score):
         return any(number for resource, number in pod.requests if resource in {CPU, MEMORY})
 
     def score(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Floats:
-        wanted = dict(pod.requests)
-        asked = np.array((wanted.get(CPU, 0), wanted.get(MEMORY, 0)))[:, None]
-        left = (cut(nodes.free[:2], rows) - asked) * cut(nodes.inverse, rows)
+        left = (cut(nodes.free[:2], rows) - nodes.ask(pod).share) * cut(nodes.inverse, rows)
         np.maximum(left, 0.0, out=left)
         found: Floats = left[0] - left[1]
         np.abs(found, out=found)

@@ -20,7 +20,7 @@ class LeastAllocated(Score):
     reads = USAGE
 
     def score(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Floats:
-        left = cut(nodes.spare, rows) - np.array(pod.for_scores)[:, None]
+        left = cut(nodes.spare, rows) - nodes.ask(pod).scored
         left *= cut(nodes.inverse, rows)
         np.maximum(left, 0.0, out=left)
         found: Floats = left[0] + left[1]

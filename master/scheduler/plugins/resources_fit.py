@@ -8,13 +8,11 @@ from __future__ import annotations
 import numpy as np
 
 from ..columns import USAGE, Bools, Rows, cut
-from ..plugin import Filter, everywhere
+from ..plugin import Filter
 from ..podinfo import PodInfo
 from ..requests import PODS
 from ..table import NodeTable
 from ..wakes import NODE_ADDED, NODE_ALLOCATABLE, POD_REMOVED
-
-_ANYTHING = np.iinfo(np.int64).min
 
 
 class NodeResourcesFit(Filter):
@@ -27,29 +25,17 @@ class NodeResourcesFit(Filter):
     reads = USAGE
 
     def fits(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Bools:
-        need = np.full((len(nodes.resources), 1), _ANYTHING)
-        for resource, number in pod.requests:
-            if number > 0:
-                if resource not in nodes.resources:
-                    return ~everywhere(nodes, rows)
-                need[nodes.resources[resource]] = number
+        need = nodes.ask(pod).need
         enough: Bools = cut(nodes.free, rows) >= need
         found: Bools = np.logical_and.reduce(enough, axis=0)
-        return found
-
-    @staticmethod
-    def _enough(resource: str, number: int, nodes: NodeTable, rows: Rows) -> Bools:
-        index = nodes.resources.get(resource)
-        if index is None:
-            return ~everywhere(nodes, rows)
-        found: Bools = nodes.free[index][rows] >= number
         return found
 
     def reasons(self, pod: PodInfo, nodes: NodeTable, rejected: Bools) -> dict[str, int]:
         found = {}
         for resource, number in pod.requests:
             if number > 0:
-                short = int(np.count_nonzero(rejected & ~self._enough(resource, number, nodes, nodes.rows)))
+                free = nodes.free[nodes.resources[resource]][nodes.rows]
+                short = int(np.count_nonzero(rejected & (free < number)))
                 if short:
                     found[self.too_many if resource == PODS else self.words % resource] = short
         return found

@@ -54,8 +54,7 @@ class TaintPreference(Score):
     name = "TaintToleration"
 
     def token(self, pod: PodInfo, nodes: NodeTable) -> Hashable:
-        soft = any(taint[2] == SOFT for taints in nodes.taint_sets for taint in taints)
-        return nodes.static_version if soft else None
+        return nodes.static_version if nodes.soft_taints else None
 
     def score(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Floats:
         bad = [float(sum(t[2] == SOFT and not pod.tolerates(t) for t in taints)) for taints in nodes.taint_sets]
