@@ -24,6 +24,8 @@ class LabelColumn:
         self._uses: list[int] = [0]
         self._id: dict[str, int] = {}
         self._free: list[int] = []
+        self._shared = 0
+        """How many values more than one node has."""
 
     @property
     def size(self) -> int:
@@ -34,6 +36,11 @@ class LabelColumn:
     def empty(self) -> bool:
         """Whether no node has this label."""
         return not self._id
+
+    @property
+    def distinct(self) -> bool:
+        """Whether no two nodes share a value (host names)."""
+        return not self._shared
 
     def grow(self, capacity: int) -> None:
         """Make room for more rows."""
@@ -59,10 +66,12 @@ class LabelColumn:
                 self._uses.append(0)
             self._id[value] = found
         self._uses[found] += 1
+        self._shared += self._uses[found] == 2
         return found
 
     def _drop(self, id_: int) -> None:
         self._uses[id_] -= 1
+        self._shared -= self._uses[id_] == 1
         if not self._uses[id_]:
             value = self._values[id_]
             if value is not None:

@@ -84,9 +84,11 @@ def size(nodes: NodeTable, rows: Rows) -> int:
 
 def highest(raw: Floats, shut: Floats | None) -> float:
     """The largest value among the rows that fit."""
-    return float(raw.max() if shut is None else (raw + shut).max())
+    row = int(raw.argmax())
+    return float(raw[row] if shut is None or shut[row] == 0.0 else (raw + shut).max())
 
 
 def lowest(raw: Floats, shut: Floats | None) -> float:
-    """The smallest value among the rows that fit."""
-    return float(raw.min() if shut is None else (raw - shut).min())
+    """The smallest value among the rows that fit; inf if none does."""
+    row = int(raw.argmin())
+    return float(raw[row] if shut is None or shut[row] == 0.0 else (raw - shut).min())

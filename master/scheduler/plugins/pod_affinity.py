@@ -99,10 +99,11 @@ class PodAffinityPreference(Score):
         points = np.zeros(nodes.length)
         by_key: dict[str, Any] = {}
         for weight, key, tally in nodes.tallies.concern(pod).wishes:
-            worth = counts(tally, key, nodes) * float(weight)
+            counted = on_rows(tally, key, nodes) if nodes.label(key).distinct else counts(tally, key, nodes)
+            worth = counted * float(weight)
             by_key[key] = by_key[key] + worth if key in by_key else worth
-        for key, by_value in by_key.items():
-            points += by_value[nodes.label(key).ids[nodes.rows]]
+        for key, worth in by_key.items():
+            points += worth if nodes.label(key).distinct else worth[nodes.label(key).ids[nodes.rows]]
         return points
 
     def scaled(self, raw: Floats, shut: Floats | None, best: float) -> Floats:
@@ -117,9 +118,19 @@ def counts(tally: Tally, key: str, nodes: NodeTable) -> Floats:
     return (found or tally.count(key, nodes.label(key))).counts
 
 
+def on_rows(tally: Tally, key: str, nodes: NodeTable) -> Floats:
+    """The same by row, for a key whose values no two nodes share: without going through values."""
+    found = tally.rows[nodes.rows]
+    labelled = nodes.label(key).present(nodes.rows)
+    return found if labelled.all() else found * labelled
+
+
 def _free_of(tallies: Iterable[tuple[Tally, str]], nodes: NodeTable) -> Bools | None:
     found: Bools | None = None
     for tally, key in tallies:
-        free: Bools = (counts(tally, key, nodes) == 0)[nodes.label(key).ids[nodes.rows]]
+        if nodes.label(key).distinct:
+            free: Bools = on_rows(tally, key, nodes) == 0
+        else:
+            free = (counts(tally, key, nodes) == 0)[nodes.label(key).ids[nodes.rows]]
         found = free if found is None else found & free
     return found
