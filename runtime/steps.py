@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 STREAM = "STEPS"
 FLUSH = 0.2
 AGAIN = 1.0
+ANSWER = 5.0
 MOST = 4096
 BATCH = 500
 
@@ -88,19 +89,27 @@ class StepLog:
                         await asyncio.sleep(AGAIN)
                         break
         finally:
-            await self._flush()  # what happened just before an orderly end
+            if self._bus.connected:  # what happened just before an orderly end
+                await self._flush()
 
     async def _flush(self) -> bool:
         if not self._steps:
             return True
         batch = [self._steps.popleft() for _ in range(min(BATCH, len(self._steps)))]
         try:
-            await self._bus.publish(subjects.steps(self._identity), msgspec.json.encode(batch))
+            # A request, so that the stream confirms: it may not exist yet when the first steps happen.
+            await self._bus.request(subjects.steps(self._identity), msgspec.json.encode(batch), timeout=ANSWER)
         except KubusError as error:
             log.debug("steps were not sent", extra={"steps": len(batch), "cause": str(error)})
-            self._steps.extendleft(reversed(batch[: MOST - len(self._steps)]))
+            self._put_back(batch)
             return False
+        except asyncio.CancelledError:
+            self._put_back(batch)
+            raise
         return True
+
+    def _put_back(self, batch: list[Step]) -> None:
+        self._steps.extendleft(reversed(batch[: MOST - len(self._steps)]))
 
 
 async def ensure_stream(bus: Bus) -> None:

@@ -122,6 +122,20 @@ async def test_a_refused_event_is_given_up() -> None:
 
 
 @pytest.mark.nats
+async def test_steps_that_happen_before_there_is_a_stream_are_not_lost(bus: Bus) -> None:
+    steps = StepLog(bus, "master.publisher")
+    task = asyncio.create_task(steps.run())
+    steps.record("sent")
+    await asyncio.sleep(0.5)
+    await ensure_stream(bus)
+    async with asyncio.timeout(10), bus.follower(STREAM, ["steps.>"]) as follower:
+        while not any(isinstance(item, Frame) for item in await follower.take()):
+            pass
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.nats
 async def test_steps_reach_the_stream_with_request_and_time(bus: Bus) -> None:
     await ensure_stream(bus)
     steps = StepLog(bus, "node.n1")
