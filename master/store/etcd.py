@@ -13,6 +13,7 @@ from aetcd import rpc
 
 from . import keys
 from .connection import DEADLINE, Connection, Credentials
+from .keys import decoded, encoded
 from .store import Batch, Check, Compacted, Entry, FutureRevision, KeyExists, Mismatch, Op, Put, Range, Remove
 from .watch import compacted_revision, follow
 
@@ -28,14 +29,14 @@ class EtcdStore:
         self._connection = Connection(endpoints, tls)
 
     async def get(self, key: str) -> tuple[Entry | None, int]:
-        answer = await self._range(rpc.RangeRequest(key=key.encode()), f"read {key}")
+        answer = await self._range(rpc.RangeRequest(key=encoded(key)), f"read {key}")
         entries = _entries(answer)
         return (entries[0] if entries else None), answer.header.revision
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 0, revision: int = 0) -> Range:
         first = after + "\0" if after >= prefix else prefix
         request = rpc.RangeRequest(
-            key=first.encode(), range_end=keys.end(prefix).encode(), limit=limit, revision=revision
+            key=encoded(first), range_end=encoded(keys.end(prefix)), limit=limit, revision=revision
         )
         answer = await self._range(request, f"list {prefix}", asked=revision)
         return Range(_entries(answer), revision or answer.header.revision, answer.more, answer.count)
@@ -118,7 +119,7 @@ def _transaction(ops: Sequence[Op], request: str) -> Any:
     of building the parts one by one."""
     txn = rpc.TxnRequest()
     for op in ops:
-        key = op.key.encode()
+        key = encoded(op.key)
         if op.expected is not None:
             compare = txn.compare.add()
             compare.result, compare.target, compare.key, compare.mod_revision = _EQUAL, _MOD, key, op.expected
@@ -138,4 +139,4 @@ def _transaction(ops: Sequence[Op], request: str) -> Any:
 
 
 def _entries(answer: Any) -> tuple[Entry, ...]:
-    return tuple(Entry(kv.key.decode(), kv.value, kv.mod_revision) for kv in answer.kvs)
+    return tuple(Entry(decoded(kv.key), kv.value, kv.mod_revision) for kv in answer.kvs)

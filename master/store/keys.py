@@ -60,6 +60,16 @@ def parse(text: str) -> Location:
             raise ValueError(f"not an object's key: {text}")
 
 
+def encoded(text: str) -> bytes:
+    """A key's bytes; inverse of `decoded`."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def decoded(raw: bytes) -> str:
+    """A key's text, exact even for bytes that only a hand with etcdctl writes."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
 def end(prefix_: str) -> str:
     """The first key after all keys that start with `prefix_` (the end of the half-open range)."""
     return prefix_[:-1] + chr(ord(prefix_[-1]) + 1)

@@ -25,6 +25,7 @@ from aetcd import rpc
 
 from . import keys
 from .connection import DEADLINE, Connection
+from .keys import decoded, encoded
 from .store import Batch, Change, Compacted, FutureRevision, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -165,8 +166,8 @@ class _Reader:
 
     def _request(self) -> Any:
         return rpc.WatchCreateRequest(
-            key=self._prefix.encode(),
-            range_end=keys.end(self._prefix).encode(),
+            key=encoded(self._prefix),
+            range_end=encoded(keys.end(self._prefix)),
             start_revision=max(self._following - 1, 1),
             prev_kv=True,
             fragment=True,
@@ -218,7 +219,7 @@ def batches(events: Iterable[Any]) -> Iterator[Batch]:
         request = ""
         changes = []
         for event in group:
-            key = event.kv.key.decode()
+            key = decoded(event.kv.key)
             if key == keys.REQUEST:
                 request = event.kv.value.decode()
             else:

@@ -197,8 +197,12 @@ def identity(ref: Ref) -> bytes:
 def _ref(key: str) -> Ref | None:
     if not key.startswith(PREFIXES):
         return None
-    where = keys.parse(key)
-    return Ref(where.plural, where.namespace, where.name) if where.namespace else None
+    try:
+        where = keys.parse(key)
+        key.encode()
+    except ValueError:  # UnicodeError is one
+        return None
+    return Ref(where.plural, where.namespace, where.name) if where.namespace and where.name else None
 
 
 def _moved(ref: Ref, change: Change, before: str, now: str) -> Iterator[FeedOp]:
@@ -217,12 +221,12 @@ def _order(op: FeedOp) -> tuple[bool, bool, FeedId]:
 def _needs_of(ref: Ref, value: bytes | None) -> PodNeeds:
     try:
         return needs.of_pod(ref.namespace, value) if value is not None else _NOWHERE
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeError):
         return _NOWHERE
 
 
 def _listed_by(ref: Ref, value: bytes | None) -> frozenset[Ref]:
     try:
         return needs.of_account(ref.namespace, value) if value is not None else frozenset()
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeError):
         return frozenset()

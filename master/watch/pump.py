@@ -164,14 +164,14 @@ def is_object(stored: bytes | None) -> bool:
 
 
 def messages(batch: Batch, ops: Sequence[FeedOp]) -> list[Message]:
-    """All messages of one revision: what nodes come to need first, then the objects, then the nodes' own pods, the
-    tick last: who sees a pod on its node has been sent what it needs. Skips keys that are no object's.
+    """All messages of one revision: the nodes' feeds first (what a pod needs before the pod, tombstones last), then the
+    objects, then the tick. A worker waits for its own; everybody else is a person or a cache. Skips keys that are no
+    object's.
     """
-    first = [feed_message(op, batch) for op in ops if isinstance(op, FeedPut) and op.id.plural != "pods"]
+    feed = [feed_message(op, batch) for op in ops]
     own = [found for change in batch.changes if (found := object_message(change, batch.request)) is not None]
-    rest = [feed_message(op, batch) for op in ops if not (isinstance(op, FeedPut) and op.id.plural != "pods")]
     ticks = [tick(batch.revision) for change in batch.changes if change.key == keys.TICK and change.value is not None]
-    return [*first, *own, *rest, *ticks]
+    return [*feed, *own, *ticks]
 
 
 def object_message(change: Change, request: str) -> Message | None:
@@ -244,9 +244,12 @@ def subject_of(key: str, stored: bytes | None) -> str:
         return ""
     try:
         where = keys.parse(key)
-    except ValueError:
+        key.encode()
+        version = stored[len(_HEAD) : stored.index(b'"', len(_HEAD))].decode().rpartition("/")[2]
+    except ValueError:  # UnicodeError is one
         return ""
-    version = stored[len(_HEAD) : stored.index(b'"', len(_HEAD))].decode().rpartition("/")[2]
+    if not version.isalnum() or not where.name:
+        return ""
     return subjects.subject(subjects.ObjectId(where.group, version, where.plural, where.namespace, where.name))
 
 

@@ -25,7 +25,10 @@ def told(change: Change) -> Told | None:
     stored = change.value if change.value is not None else change.previous
     if stored is None or not change.key.startswith(keys.REGISTRY):
         return None
-    where = keys.parse(change.key)
+    try:
+        where = keys.parse(change.key)
+    except ValueError:
+        return None
     if where.plural in UNTOLD:
         return None
     return Told(_first(stored, b'"kind":"'), where.namespace, where.name, _first(stored, b'"uid":"'))
@@ -33,4 +36,4 @@ def told(change: Change) -> Told | None:
 
 def _first(stored: bytes, mark: bytes) -> str:
     """The first text after a mark. metadata.uid is the first uid of an object: owners follow it (field order)."""
-    return stored.partition(mark)[2].partition(b'"')[0].decode()
+    return stored.partition(mark)[2].partition(b'"')[0].decode(errors="replace")

@@ -233,6 +233,18 @@ async def test_many_writes_in_flight_keep_compare_and_swap(real: EtcdStore) -> N
     assert entry.value == b"16"
 
 
+async def test_a_key_that_is_no_text_is_carried_exactly(real: EtcdStore) -> None:
+    start = await write(real, "/w/\udcff\udcfe", b"1")
+    await write(real, "/w/z", b"1")
+    first = await real.list("/w/", limit=1)
+    rest = await real.list("/w/", after=first.entries[0].key)
+    assert [e.key for e in (*first.entries, *rest.entries)] == ["/w/z", "/w/\udcff\udcfe"]
+    seen: list[Batch] = []
+    task = asyncio.create_task(collect(real, start, seen))
+    await until(seen, "/w/\udcff\udcfe")
+    task.cancel()
+
+
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[Credentials, Credentials]:
     return make_certificates(tmp_path_factory.mktemp("pki"))

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from master.store.store import Batch, Change
 from master.watch import pump
+from master.watch.nodefeed import NodeFeed
 from master.watch.pump import Fix, Known, Wanted
+from master.watch.steps import told
 from schemas.bus import subjects
 
 from .oracle import mirror
@@ -216,6 +218,33 @@ def test_garbage_under_an_objects_key_counts_as_no_object(garbage: bytes) -> Non
     assert (spoilt.value, spoilt.previous) == (None, good)
     (healed,) = pump.readable(Batch(6, (Change(name, 6, good, garbage, False),))).changes
     assert (healed.value, healed.previous) == (good, None)
+
+
+PIECES = st.sampled_from([
+    b'{"apiVersion":"', b"v1", b"apps/v1", b'","kind":"Pod",', b'"metadata":{', b'"spec":{"nodeName":"n1"', b"}",
+    b"\xff", b'"', b"null", b"",
+])
+GARBAGE = st.one_of(st.binary(max_size=30), st.lists(PIECES, max_size=8).map(b"".join))
+KEYS = st.one_of(
+    st.sampled_from(["/registry/core/pods/d/a", "/registry/core/pods/d/", "/registry/core/pods/d/a/b", "/registry/",
+                     "/registry/core/nodes/\udcff", "/registry/core/serviceaccounts/d/\udcff", "/kubus/tick", "/x"]),
+    st.text(max_size=20).map(lambda t: "/registry/core/secrets/" + t),
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.tuples(KEYS, st.none() | GARBAGE, st.none() | GARBAGE), max_size=4))
+def test_nothing_that_a_hand_writes_into_the_store_stops_the_line(
+    writes: list[tuple[str, bytes | None, bytes | None]],
+) -> None:
+    try:
+        batch = pump.readable(Batch(5, tuple(Change(k, 5, new, old, old is None) for k, new, old in writes)))
+    except pump.Unnamed:
+        return
+    for message in pump.messages(batch, NodeFeed().apply(batch)):
+        assert message.subject.encode()
+        assert pump.node_of(message.subject) in ("", subjects.text_of(message.subject.rpartition(".")[2]))
+    assert len([told(change) for change in batch.changes]) == len(batch.changes)
 
 
 def test_a_delete_without_its_last_value_asks_for_a_repair() -> None:
