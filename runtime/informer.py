@@ -33,6 +33,10 @@ GRAVES = 8192
 """Deleted keys whose last revision is remembered, oldest forgotten first; the stream itself is in order."""
 
 
+PATIENT_TICKS = 10
+"""Ticks (one a second) below the known revision before a snapshot of an older world is believed."""
+
+
 class Cache:
     """One kind. Objects are shared and frozen."""
 
@@ -97,6 +101,11 @@ class Cache:
                 listener(key, old, obj)
         return True
 
+    def forget_revisions(self) -> None:
+        """Whatever comes next is newer: the numbers begin anew."""
+        self._revisions = dict.fromkeys(self._revisions, 0)
+        self._graves.clear()
+
     def absent(self, keys: Iterable[str]) -> Sequence[str]:
         """Keys that are here and not among `keys`."""
         wanted = set(keys)
@@ -126,6 +135,7 @@ class Informers:
         self._buffer: dict[tuple[Cache, str], Frame] | None = {}
         self._marked = False
         self._ticked = 0
+        self._behind = 0
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         metrics.offer(self)
 
@@ -166,7 +176,7 @@ class Informers:
     def mark(self, mark: Mark) -> None:
         """RESET or SYNCED."""
         if mark is Mark.RESET:
-            self._buffer, self._marked, self._ticked = {}, False, 0
+            self._buffer, self._marked, self._ticked, self._behind = {}, False, 0, 0
         else:
             self._marked = True
             self._complete()
@@ -221,10 +231,15 @@ class Informers:
 
     def _complete(self) -> None:
         """The snapshot is whole: apply what differs. Keys it does not hold are gone."""
-        if not self._marked or not self._ticked or self._buffer is None:
+        if not self._marked or not self._ticked or self._buffer is None or self._is_behind():
             return
         fresh, self._buffer = self._buffer, None
         newest = max([self._ticked, *(frame.revision for frame in fresh.values())])
+        if self._behind:
+            log.warning("the store has another history; beginning anew", extra={"known": self.revision, "now": newest})
+            self.revision = newest
+            for cache in self._caches.values():
+                cache.forget_revisions()
         request_id.set("")
         for cache in self._caches.values():
             alive = [key for (c, key), frame in fresh.items() if c is cache and frame.type != "DELETED"]
@@ -236,6 +251,18 @@ class Informers:
         self.revision = max(self.revision, newest) if self.synced.is_set() else newest
         self.synced.set()
         log.info("caches are complete", extra={"objects": sum(map(len, self._caches.values())), "revision": newest})
+
+    def _is_behind(self) -> bool:
+        """A stream that lost its newest messages must first get them again: its snapshot would bury what lives.
+
+        Ticks that go on below what we know mean another history (a store restored from a backup). A node's own tick
+        comes only once and proves nothing of the sort.
+        """
+        if self._node or self._ticked >= self.revision:
+            self._behind = 0
+            return False
+        self._behind += 1
+        return self._behind <= PATIENT_TICKS
 
     def _wake(self) -> None:
         if self._buffer is not None or not self._waiting:

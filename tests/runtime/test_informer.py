@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.bus import Bus, Frame, Mark
-from runtime.informer import Cache, Informers
+from runtime.informer import PATIENT_TICKS, Cache, Informers
 from schemas import codec
 from schemas.bus import subjects
 from schemas.bus.subjects import FeedId, ObjectId
@@ -68,6 +68,30 @@ async def test_a_wiped_mirror_does_not_empty_the_cache() -> None:
     feed(made, frame("a", 5), frame("c", 9), tick(10))
     assert sorted(told) == [("ns/b", "4", None), ("ns/c", None, "9")]
     assert made.revision == 10
+
+
+async def test_a_stream_that_lost_its_newest_messages_buries_nobody() -> None:
+    made, cache, told = informers()
+    feed(made, Mark.RESET, frame("a", 5), frame("b", 9), tick(9), Mark.SYNCED)
+    told.clear()
+    feed(made, Mark.RESET, frame("a", 5), tick(6), Mark.SYNCED)
+    assert told == []
+    assert len(cache) == 2
+    feed(made, frame("b", 9), frame("c", 10), tick(11))
+    assert told == [("ns/c", None, "10")]
+    assert made.revision == 11
+
+
+async def test_a_restored_store_is_believed_after_a_while() -> None:
+    made, cache, told = informers()
+    feed(made, Mark.RESET, frame("a", 50), frame("b", 90), tick(90), Mark.SYNCED)
+    told.clear()
+    feed(made, Mark.RESET, frame("a", 3), tick(4), Mark.SYNCED)
+    feed(made, *(tick(n) for n in range(5, 5 + PATIENT_TICKS)))
+    assert sorted(told, key=str) == [("ns/a", "50", "3"), ("ns/b", "90", None)]
+    assert made.revision == 4 + PATIENT_TICKS
+    feed(made, frame("a", 20))
+    assert cache.revision_of("ns/a") == 20
 
 
 async def test_older_news_and_news_of_the_dead_are_refused() -> None:
