@@ -104,6 +104,7 @@ class Spec(Struct, frozen=True, kw_only=True):
     """One container to be made. `network`, `ipc`, `pid` are engine modes: a network's name, `host`, `container:<id>`.
 
     `entrypoint` and `arguments` replace the image's ENTRYPOINT and CMD; None keeps them (core/v1 Container.command).
+    `rank`: when the engine is busy, lower ranks go first.
     """
 
     name: str
@@ -126,6 +127,7 @@ class Spec(Struct, frozen=True, kw_only=True):
     stdin: bool = False
     stdin_once: bool = False
     logs: bool = True
+    rank: int = 0
 
 
 class Found(Struct, frozen=True, kw_only=True):
@@ -215,8 +217,8 @@ class Containers(Protocol):
     async def create(self, spec: Spec) -> str:
         """Make, do not start; the id. Raises NameTaken, Missing (image)."""
 
-    async def start(self, id_: str) -> None:
-        """Start; nothing happens if it runs. Raises StartFailed, Missing."""
+    async def start(self, id_: str, rank: int = 0) -> None:
+        """Start; nothing happens if it runs. Lower ranks first. Raises StartFailed, Missing."""
 
     async def signal(self, id_: str, name: str) -> None:
         """Send a signal; nothing happens if it is gone or not running."""

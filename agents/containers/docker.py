@@ -1,9 +1,9 @@
 """Docker behind the `Containers` protocol. The only importer of the Docker SDK.
 
-The SDK is synchronous and its calls cannot be cancelled, so they run in one small thread pool. Four calls at a time
-use a two-core engine fully (more only queue inside it); slow classes of calls (pulls, execs) are capped below the
-pool's size, so that a hanging registry never delays a start. A slot is freed when the *thread* ends, not when its
-caller gave up.
+The SDK is synchronous and its calls cannot be cancelled, so they run in one small thread pool, each in a lane. Four
+that make the engine work (create, start, remove) use a two-core engine fully, more only queue inside it; questions have
+a lane of their own, because an answer must not wait for somebody else's start; pulls and execs may hang and are capped.
+A slot is freed when the *thread* ends, not when its caller gave up.
 
 Writes: the Docker daemon. Refuses: retrying (the kubelet plans retries) and hiding what Docker said.
 """
@@ -43,18 +43,19 @@ from .containers import (
     Spec,
     StartFailed,
 )
+from .lanes import Lane
 
 T = TypeVar("T")
 
 API_VERSION = "1.41"
 """Engine 20.10, the oldest we support (Debian 12)."""
 CALL_SECONDS = 120
-THREADS = 6
-LANES = {"work": 4, "pull": 2, "exec": 2}
+LANES = {"work": 4, "quick": 2, "pull": 2, "exec": 2}
+THREADS = 8
 RETRY_EVENTS_SECONDS = 0.5
 OUTPUT_BYTES = 10 * 1024
 
-Lane = Literal["work", "pull", "exec"]
+LaneName = Literal["work", "quick", "pull", "exec"]
 
 
 class Docker:
@@ -67,7 +68,7 @@ class Docker:
         self._patient = self._client(None)
         self._hurried: dict[int, docker.APIClient] = {}
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="docker")
-        self._lanes = {lane: asyncio.Semaphore(width) for lane, width in LANES.items()}
+        self._lanes = {lane: Lane(width) for lane, width in LANES.items()}
 
     def _client(self, timeout: int | None) -> docker.APIClient:
         seconds: Any = timeout  # the SDK's type says int; None (for ever) is what it hands to requests
@@ -75,10 +76,10 @@ class Docker:
         api.trust_env = False  # no look at proxies and .netrc for each call on a socket: a third of the SDK's time
         return api
 
-    async def _call(self, call: Callable[[], T], *, lane: Lane = "work") -> T:
+    async def _call(self, call: Callable[[], T], *, lane: LaneName = "quick", rank: int = 0) -> T:
         """Run one SDK call in a thread; its lane's slot is held until the thread is through."""
         slot = self._lanes[lane]
-        await slot.acquire()
+        await slot.acquire(rank)
         try:
             future = asyncio.get_running_loop().run_in_executor(self._pool, call)
         except RuntimeError:
@@ -101,12 +102,13 @@ class Docker:
 
     async def create(self, spec: Spec) -> str:
         body = wire.create(spec)
-        made = await self._call(partial(self._api.create_container_from_config, body, spec.name))
+        call = partial(self._api.create_container_from_config, body, spec.name)
+        made = await self._call(call, lane="work", rank=spec.rank + 1)
         return str(made["Id"])
 
-    async def start(self, id_: str) -> None:
+    async def start(self, id_: str, rank: int = 0) -> None:
         try:
-            await self._call(partial(self._api.start, id_))
+            await self._call(partial(self._api.start, id_), lane="work", rank=rank)
         except Refused as error:
             raise StartFailed(str(error)) from error
 
@@ -121,7 +123,7 @@ class Docker:
 
     async def remove(self, id_: str) -> None:
         try:
-            await self._call(partial(self._api.remove_container, id_, v=True, force=True))
+            await self._call(partial(self._api.remove_container, id_, v=True, force=True), lane="work")
         except Missing:
             return
         except Refused as error:

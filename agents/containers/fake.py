@@ -102,7 +102,7 @@ class Fake:
             raise Refused("No such container to join")
         return other
 
-    async def start(self, id_: str) -> None:
+    async def start(self, id_: str, rank: int = 0) -> None:
         await self._turn("start", id_)
         c = self._get(id_)
         if c.state == "running":

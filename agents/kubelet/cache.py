@@ -1,9 +1,10 @@
 """This node's desired world on its own disk, so that its pods start again when the machine reboots while cut off.
 
-    <state>/desired/{pods,configmaps,secrets}/<namespace>.<name>.json
+    <state>/desired/{pods,configmaps,secrets}/<namespace>.<name>.<uid>.json
 
-One file per object, replaced by rename, readable by the owner only. Writes are gathered and done in a thread: a start
-never waits for the disk. A file that cannot be read is passed over and named in the log: the feed will bring it again.
+One file per object (the uid keeps a pod apart from its namesake that is still ending), replaced by rename, readable by
+the owner only. Writes are gathered and done in a thread: a start never waits for the disk. A file that cannot be read
+is passed over and named in the log: the feed will bring it again.
 """
 
 from __future__ import annotations
@@ -43,11 +44,14 @@ class Disk:
         about = new or old
         if about is None or (old is not None and new is not None and not _matters(old, new)):
             return
+        if old is not None and old.metadata.uid != about.metadata.uid:
+            self._pending[self._path(kind, old)] = None
         self._pending[self._path(kind, about)] = None if new is None else codec.encode(new)
         self._news.set()
 
     def _path(self, kind: Kind, obj: Resource) -> Path:
-        return self._root / kind.plural / f"{obj.metadata.namespace}.{obj.metadata.name}.json"
+        meta = obj.metadata
+        return self._root / kind.plural / f"{meta.namespace}.{meta.name}.{meta.uid}.json"
 
     async def run(self) -> None:
         """Write what changed, a moment after it changed."""

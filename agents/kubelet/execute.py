@@ -137,7 +137,7 @@ class Hands:
     async def _start_box(self, id_: str, job: Job) -> Failure | None:
         try:
             with self._sight.acting(id_):
-                await self._engine.start(id_)
+                await self._engine.start(id_, translate.BOX_RANK)
         except words.StartFailed as error:
             job.voice.event("FailedCreatePodSandBox", f"Failed to start the pod's sandbox: {error}", warning=True)
             return self._failed("FailedCreatePodSandBox", str(error))

@@ -26,7 +26,8 @@ from schemas.errors import ApiError, Conflict, KubusError, NotFound
 from schemas.kind import Kind
 
 log = logging.getLogger(__name__)
-LAZY_SECONDS = 1.0
+LAZY_SECONDS, CROWD_SECONDS = 1.0, 0.15
+"""How long mere progress waits, and how much longer for each report that waits already."""
 SENDERS = 8
 _PAUSE = exponential(0.2, 2.0, 15.0)
 
@@ -65,7 +66,7 @@ class Reporter:
         """The pod's newest status."""
         uid = pod.metadata.uid
         before = self._sent.get(uid) or pod.status
-        pause = LAZY_SECONDS if is_on_the_way(before, status) else 0.0
+        pause = LAZY_SECONDS + CROWD_SECONDS * len(self._notes) if is_on_the_way(before, status) else 0.0
         self._put(Note(pod, status, request), pause)
 
     def gone(self, pod: Pod) -> None:

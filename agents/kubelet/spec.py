@@ -24,6 +24,8 @@ from .resources import SANDBOX_SCORE, limits_of
 
 HOSTNAME_LENGTH = 63
 LEAST_SHARES = 2
+BOX_RANK = 2
+"""A pod that has its sandbox comes before one that has none."""
 NO_POD_RIGHTS, NO_RIGHTS = PodSecurityContext(), SecurityContext()
 
 
@@ -60,6 +62,7 @@ def box(pod: Pod, attempt: int, machine: Machine) -> Spec:
         names=_names(pod, host=host),
         sysctls={s.name: s.value for s in rights.sysctls},
         logs=False,
+        rank=BOX_RANK,
     )
 
 

@@ -39,6 +39,8 @@ from .telling import SILENCE, Events, Steps, Voice
 
 log = logging.getLogger(__name__)
 ENGINE_PAUSE = 5.0
+LOG_LINES, LOG_BYTES = 80, 2048
+"""core/v1 Container.terminationMessagePolicy: the last chunk of log is limited to 80 lines or 2048 bytes."""
 
 
 class Reports(Protocol):
@@ -97,6 +99,7 @@ class Worker:
         self._memory = Memory()
         self._said: PodStatus | None = None
         self._grace = grace_of(inbox.pod)
+        self._tails: dict[str, str] = {}
         self._prober = Prober(parts.engine, parts.now, self._probed)
 
     async def run(self) -> None:
@@ -159,15 +162,32 @@ class Worker:
         every = (*pod.spec.init_containers, *pod.spec.containers, *pod.spec.ephemeral_containers)
         images = await parts.images.local({c.image for c in every} - {""})
         files = PodFiles(parts.state, pod.metadata.uid)
+        logged = await self._last_lines(pod, found, files)
 
         def image_id(c: Found) -> str:
             return id_of(c.image, parts.images.get(c.image), c.image_id)
 
         def message(c: Found) -> str:
             who = labels.read(c.labels)
-            return files.message(who.container, who.attempt) if who is not None else ""
+            return logged.get(c.id) or files.message(who.container, who.attempt) if who is not None else ""
 
         return observed(found, images, parts.host_ip(), image_id, message)
+
+    async def _last_lines(self, pod: Pod, found: tuple[Found, ...], files: PodFiles) -> dict[str, str]:
+        """What failed containers that left no message logged last, where their spec asks for it."""
+        out = {}
+        for c in found:
+            who = labels.read(c.labels)
+            container = container_of(pod, who.container) if who is not None else None
+            if who is None or container is None or c.state != "exited" or c.exit_code == 0:
+                continue
+            wants = container.termination_message_policy == "FallbackToLogsOnError"
+            if wants and not files.message(who.container, who.attempt):
+                if c.id not in self._tails:
+                    self._tails[c.id] = (await self._parts.engine.tail(c.id, LOG_LINES))[-LOG_BYTES:]
+                out[c.id] = self._tails[c.id]
+        self._tails = {id_: text for id_, text in self._tails.items() if id_ in out}
+        return out
 
     async def _act(self, action: Action, job: Job) -> None:
         try:
