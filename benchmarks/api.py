@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import shutil
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -196,6 +197,7 @@ async def main(pods: int, seconds: float) -> None:
         master.stop()
         nats.kill()
         etcd.kill()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ class Frame(Protocol):
     def object(self) -> bytes: ...
 
 
-class Item(Struct):
+class Item(Struct, gc=False):
     """One object: its bytes with resourceVersion, undecoded until a selector asks."""
 
     namespace: str
@@ -60,7 +60,7 @@ class Item(Struct):
         return self._labels
 
 
-class Event(Struct):
+class Event(Struct, gc=False):
     """One change. `previous` is the object before, for selectors; `frames` holds encodings shared by all watchers."""
 
     type: str
