@@ -59,6 +59,7 @@ class Line:
 
     async def run(self) -> None:
         """Never returns; raises a KubusError."""
+        await self._lease.renew()  # who cannot reach the store must not keep others out
         self._known = await self._stream.open(self._lease.history, self._lease.me)
         last = pump.newest(self._known.values())
         now = await self._lease.renew()

@@ -2,15 +2,18 @@
 
 reads   the newest revision and type of every subject      writes  watch.>, and the fence fence.watch.<history>
 
-A fence is an ordinary message of ours; its sequence is S. From then on every message says that the last sequence must
-be the one before it (Nats-Expected-Last-Sequence). So a writer that was replaced, but does not know it yet, cannot put
-an old frame over a newer one; and a stream that was wiped, cut short or written by somebody else is noticed with the
-very next message. The fence's subject names the history (one life of an etcd): a mirror of another one is thrown away.
+A fence is an ordinary message of ours. From then on every message says which message must be the last one before it:
+its id and its sequence. So once one is refused all later ones in flight are, too; a writer that was replaced, but does
+not know it yet, cannot put an old frame over a newer one; and a stream that was wiped, cut short or written by somebody
+else is noticed with the very next message. The sequence alone is no fence: a strange message in the place of one of
+ours makes the next one fit again. The id alone is none either: two writers give the same change the same id.
+The fence's subject names the history (one life of an etcd): a mirror of another one is thrown away.
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 from functools import partial
 
 import msgspec
@@ -25,6 +28,7 @@ from .pump import Known, Message
 
 FENCE = "fence.watch"
 EXPECTED = "Nats-Expected-Last-Sequence"
+EXPECTED_ID = "Nats-Expected-Last-Msg-Id"
 MOST_IN_FLIGHT = 1024
 MOST_BYTES = 16 * 1024 * 1024
 API_SECONDS = 10.0
@@ -54,6 +58,7 @@ class Stream:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._last = 0
+        self._last_id = ""
         self._in_flight = 0
         self._bytes = 0
         self._room = asyncio.Event()
@@ -76,7 +81,9 @@ class Stream:
 
     async def _enter(self, history: str, holder: str) -> dict[str, Known]:
         await self._bus.stream_ensure(STREAM, ["watch.>", f"{FENCE}.*"], max_per_subject=1, allow_ttl=True)
-        self._last = await self._bus.stream_publish(f"{FENCE}.{history}", holder.encode(), {})
+        self._last_id = f"fence@{secrets.token_hex(8)}"
+        fence = {events.MESSAGE_ID: self._last_id}
+        self._last = await self._bus.stream_publish(f"{FENCE}.{history}", holder.encode(), fence)
         try:
             async with asyncio.timeout(READ_SECONDS):
                 held = await self._bus.stream_last(STREAM)
@@ -87,8 +94,8 @@ class Stream:
     def send(self, message: Message) -> None:
         """Hand over, in order; a failure shows in `room`, `drained` and `watch_over`."""
         headers = message.headers()
-        headers[EXPECTED] = str(self._last)
-        self._last += 1
+        headers[EXPECTED], headers[EXPECTED_ID] = str(self._last), self._last_id
+        self._last, self._last_id = self._last + 1, message.id
         self._in_flight += 1
         self._bytes += len(message.data)
         stored = self._bus.stream_publish(message.subject, message.data, headers)
