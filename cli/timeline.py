@@ -43,7 +43,8 @@ def _row(record: Record, first: float) -> tuple[str, str, str, str]:
 
 
 def _detail(detail: Mapping[str, Any]) -> str:
-    return " ".join(f"{name}={_value(value)}" for name, value in detail.items() if value not in (None, "", {}, []))
+    shown = {name: value for name, value in detail.items() if value not in (None, "", {}, []) and name != "owner"}
+    return " ".join(f"{name}={_value(value)}" for name, value in shown.items())
 
 
 def _value(value: Any) -> str:

@@ -98,7 +98,8 @@ async def _served(server: Server, request: Request, notes: Notes) -> Response:
         authz.may(request.user, route)
     if route.verb == "watch" and not request.streams:
         raise fail.not_allowed()
-    call = Call(request=request, route=route, form=negotiate.form(request.header("accept")), warnings=notes.warnings)
+    call = Call(request=request, route=route, form=negotiate.form(request.header("accept")),
+                at=server.now().timestamp(), warnings=notes.warnings)
     run = SUBRESOURCES.get(route.subresource) or VERBS[route.verb]
     return await run(server, call)
 

@@ -84,6 +84,8 @@ class Call(Struct, kw_only=True):
     request: Request
     route: Route
     form: Form
+    at: float = 0.0
+    """When it was taken on, unix seconds: a journey's step counts from here, the bus may be faster than our answer."""
     warnings: list[str] = field(default_factory=list)
 
     @property

@@ -181,9 +181,10 @@ def record(server: Server, call: Call, obj: Any, revision: int) -> None:
     detail = {"owner": owner.uid} if owner is not None else {}
     if call.route.subresource:
         detail["subresource"] = call.route.subresource
-    server.steps.record("stored", at=server.now().timestamp(), request=call.request.id, kind=call.kind.kind,
-                        namespace=meta.namespace, name=meta.name, uid=meta.uid, revision=revision,
-                        user=call.user.name, verb=call.route.verb, **detail)
+    took = (server.now().timestamp() - call.at) * 1000
+    server.steps.record("stored", at=call.at, request=call.request.id, kind=call.kind.kind, namespace=meta.namespace,
+                        name=meta.name, uid=meta.uid, revision=revision, user=call.user.name, verb=call.route.verb,
+                        ms=took, **detail)
 
 
 UNRECORDED = frozenset({"events", "leases", "nodes"})
