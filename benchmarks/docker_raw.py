@@ -18,6 +18,7 @@ import sys
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import docker
 
@@ -33,11 +34,12 @@ class Raw:
     """Plain Docker, as fast as the SDK goes."""
 
     def __init__(self, host: str, image: str) -> None:
-        self.api = docker.APIClient(base_url=host, version=API_VERSION, timeout=120, max_pool_size=PARALLEL + 1)
+        self.api: Any = docker.APIClient(base_url=host, version=API_VERSION, timeout=120, max_pool_size=PARALLEL + 1)
         self.image, self.run = image, uuid.uuid4().hex[:8]
         tar = pause.image_tar(self.api.info()["Architecture"])
         changes = [f'ENTRYPOINT ["{pause.PATH}"]', f"LABEL {pause.DIGEST}={pause.digest(tar)}"]
-        self.api.import_image_from_data(tar, *pause.IMAGE.rsplit(":", 1), changes=changes)
+        repository, _, tag = pause.IMAGE.rpartition(":")
+        self.api.import_image_from_data(tar, repository, tag, changes=changes)
 
     def pod(self, number: int) -> float:
         """Seconds from the first create to the last start."""
