@@ -8,8 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
+"""Bytes and shares are worked out in double precision; points and counts are kept in single: half the memory."""
 Bools = NDArray[np.bool_]
+FLOAT = np.float32
+OPEN, SHUT = FLOAT(0.0), FLOAT(-np.inf)
+"""What a row that fits, and one that does not, adds to points."""
 Rows = slice | NDArray[np.intp]
 """Which rows of the table: all of them as a slice (no copy), or a few as an index array."""
 

@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .columns import NODE, Bools, Floats, Ints, Rows
+from .columns import FLOAT, NODE, OPEN, SHUT, Bools, Floats, Ints, Rows
 from .plugin import BEST, WIDE, Filter, Score, everywhere, size
 from .podinfo import PodInfo
 from .profile import Profile
 from .table import NodeTable
 
 _UNKNOWN = object()
-_BYTES_PER_ROW = 40
+_BYTES_PER_ROW = 24
 """About what a standing keeps per node."""
 
 
@@ -70,11 +70,14 @@ class Standing:
         """The table's version when no node fitted; while it stands, none does."""
         self.refusal: Any = None
         """What `cycle` said then."""
+        self._look: Look | None = None
+        self._look_at = -1
+        self._total: Floats | None = None
         self._position = -1
         self._static_version = -1
         self._still_fits: Bools = np.zeros(0, dtype=np.bool_)
         self._local_fits: Bools = self._still_fits
-        self._points: Floats = np.zeros(0)
+        self._points: Floats = np.zeros(0, dtype=FLOAT)
         self._shut: Floats = self._points
 
     def refresh(self) -> None:
@@ -84,8 +87,8 @@ class Standing:
         if changed is None or len(self._points) != nodes.length or len(changed) > 64 + nodes.length // 4:
             self._still_fits = nodes.alive[nodes.rows] & self._ask(self._still, nodes.rows)
             self._local_fits = self._still_fits & self._ask(self._moving, nodes.rows)
-            self._points = self._score(nodes.rows)
-            self._shut = np.where(self._local_fits, 0.0, -np.inf)
+            self._points = self._score(nodes.rows).astype(FLOAT)
+            self._shut = np.where(self._local_fits, OPEN, SHUT)
         elif len(changed):
             self._touch(changed)
         self._position = nodes.position
@@ -97,7 +100,7 @@ class Standing:
         fits = self._still_fits[rows] & self._ask(self._moving, rows)
         self._local_fits[rows] = fits
         self._points[rows] = self._score(rows)
-        self._shut[rows] = np.where(fits, 0.0, -np.inf)
+        self._shut[rows] = np.where(fits, OPEN, SHUT)
 
     def _ask(self, rules: list[Filter], rows: Rows) -> Bools:
         found: Bools | None = None
@@ -121,6 +124,11 @@ class Standing:
 
     def look(self) -> Look:
         """Where the pod may run. The columns are shared: do not write into them."""
+        if self._look is None or self._look_at != self.nodes.version:
+            self._look, self._look_at, self._total = self._looked(), self.nodes.version, None
+        return self._look
+
+    def _looked(self) -> Look:
         fits, narrowed = self._local_fits, False
         for wide in self._wide:
             token = wide.rule.token(self.pod, self.nodes)
@@ -134,10 +142,15 @@ class Standing:
         count = int(np.count_nonzero(fits))
         if count == len(fits):
             return Look(fits, count, None)
-        return Look(fits, count, np.where(fits, 0.0, -np.inf) if narrowed and count else self._shut)
+        return Look(fits, count, np.where(fits, OPEN, SHUT) if narrowed and count else self._shut)
 
     def points(self, look: Look) -> Floats:
-        """Weighted points of all rows, as seen among those that fit; -inf where the pod does not. A fresh column."""
+        """Weighted points of all rows, as seen among those that fit; -inf where it does not. Shared, like `look`."""
+        if self._total is None or look is not self._look:
+            self._total = self._summed(look)
+        return self._total
+
+    def _summed(self, look: Look) -> Floats:
         total = self._points.copy() if look.shut is None else self._points + look.shut
         for wide in self.wide_scores:
             raw = self.raw(wide)

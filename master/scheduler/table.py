@@ -17,9 +17,10 @@ from . import wakes
 from .columns import Bools, Floats, Ints, grown, spaced
 from .images import Images
 from .labels import LabelColumn
-from .nodefacts import NodeFacts, Taint
+from .nodefacts import NodeFacts
 from .podinfo import HostPort, PodInfo
 from .requests import CPU, MEMORY, PODS, STORAGE
+from .taints import Taints
 from .tally import Tallies
 from .wakes import Wakes
 
@@ -76,17 +77,13 @@ class NodeTable:
         """The same for cpu and memory, with defaults for containers that ask for nothing: for scores."""
         self.inverse: Floats = np.zeros((2, capacity))
         """1/allocatable of cpu and memory; 0 where there is none."""
-        self.taint_set: Ints = np.zeros(capacity, dtype=np.int64)
-        self.taint_sets: list[tuple[Taint, ...]] = [()]
-        self.soft_taints = False
-        """Whether some node has, or had, a PreferNoSchedule taint."""
+        self.taints = Taints(capacity)
         self.images = Images(capacity)
         self.ports: dict[HostPort, Ints] = {}
         self.tallies = Tallies(capacity)
         self.placed: dict[str, Placed] = {}
         self._labels: dict[str, LabelColumn] = {}
         self._no_label = LabelColumn(capacity)
-        self._taint_set_id: dict[tuple[Taint, ...], int] = {(): 0}
         self._facts: list[NodeFacts] = []
         self._on: dict[str, set[str]] = {}
         self._free: list[int] = []
@@ -174,7 +171,7 @@ class NodeTable:
                     self._put_label(row, key, new.labels.get(key))
             found.add(wakes.NODE_LABELS)
         if old.taints != new.taints:
-            self.taint_set[row] = self._intern_taints(new.taints)
+            self.taints.put(row, new.taints)
             found.add(wakes.NODE_TAINTS)
         if old.unschedulable != new.unschedulable:
             self.unschedulable[row] = new.unschedulable
@@ -224,7 +221,8 @@ class NodeTable:
 
     def _grow(self, capacity: int) -> None:
         self.alive, self.unschedulable = grown(self.alive, capacity), grown(self.unschedulable, capacity)
-        self.salt, self.taint_set = grown(self.salt, capacity), grown(self.taint_set, capacity)
+        self.salt = grown(self.salt, capacity)
+        self.taints.grow(capacity)
         self.allocatable, self.free = grown(self.allocatable, capacity), grown(self.free, capacity)
         self.spare, self.inverse = grown(self.spare, capacity), grown(self.inverse, capacity)
         self.ports = {port: grown(column, capacity) for port, column in self.ports.items()}
@@ -244,14 +242,6 @@ class NodeTable:
         column.put(row, value)
         if column.empty:
             del self._labels[key]
-
-    def _intern_taints(self, taints: tuple[Taint, ...]) -> int:
-        found = self._taint_set_id.get(taints)
-        if found is None:
-            found = self._taint_set_id[taints] = len(self.taint_sets)
-            self.taint_sets.append(taints)
-            self.soft_taints = self.soft_taints or any(effect == "PreferNoSchedule" for _, _, effect in taints)
-        return found
 
     def _put_allocatable(self, row: int, amounts: Mapping[str, int]) -> None:
         for resource in amounts:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .columns import Bools, Floats, Ints, grown
+from .columns import FLOAT, Bools, Floats, Ints, grown
 from .labels import LabelColumn
 from .podinfo import PodInfo
 from .terms import Crowd, Namespaces, Term
@@ -57,7 +57,7 @@ class Tally:
     """Pods per row; `version` rises with every change."""
 
     def __init__(self, capacity: int) -> None:
-        self.rows: Floats = np.zeros(capacity)
+        self.rows: Floats = np.zeros(capacity, dtype=FLOAT)
         """Whole numbers, but kept as floats: scores multiply them."""
         self.total = 0
         self.version = 0
@@ -85,9 +85,9 @@ class Tally:
             rows, lying = self.rows, np.bincount(ids, minlength=column.size)
         else:
             mask = _padded(mask, len(ids))
-            rows, lying = np.where(mask, self.rows, 0.0), np.bincount(ids[mask], minlength=column.size)
+            rows, lying = self.rows * mask, np.bincount(ids[mask], minlength=column.size)
         lying[0] = 0
-        counts = np.bincount(ids, weights=rows, minlength=column.size).astype(np.float64)
+        counts = np.bincount(ids, weights=rows, minlength=column.size).astype(FLOAT)
         counts[lying == 0] = absent
         found = Domains(counts, ids, mask, int(np.count_nonzero(lying)))
         self._domains[key, absent] = found

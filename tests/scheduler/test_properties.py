@@ -134,7 +134,7 @@ def test_same_nodes_fit_and_same_points(steps: list[tuple[str, Any]], pod: Pod) 
         best = max(points.values())
         decision = decide(twin.infos.of(pod), twin.table, DEFAULT, uid="u", memory=twin.memory)
         assert decision.node is not None
-        assert points[decision.node] == pytest.approx(best, abs=1e-6)
+        assert points[decision.node] == pytest.approx(best, abs=1e-3)
         top = {c.node: c.total for c in found}
         for a in expected:
             assert top[a] - top[decision.node] == pytest.approx(points[a] - points[decision.node], abs=0.2)
@@ -159,7 +159,7 @@ def test_a_table_kept_in_step_equals_one_made_anew(steps: list[tuple[str, Any]],
             else:
                 assert again.free[index, row] == twin.table.free[other, mine]
                 assert again.allocatable[index, row] == twin.table.allocatable[other, mine]
-        assert again.taint_sets[again.taint_set[row]] == twin.table.taint_sets[twin.table.taint_set[mine]]
+        assert again.taints.lists[again.taints.ids[row]] == twin.table.taints.lists[twin.table.taints.ids[mine]]
     assert twin.table.nodes == len(twin.world.nodes)
 
 

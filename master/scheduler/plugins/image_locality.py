@@ -7,7 +7,7 @@ from collections.abc import Hashable
 
 import numpy as np
 
-from ..columns import Floats, Rows
+from ..columns import FLOAT, Floats, Rows
 from ..plugin import BEST, Score, size
 from ..podinfo import PodInfo
 from ..table import NodeTable
@@ -31,5 +31,5 @@ class ImageLocality(Score):
             if present is not None:
                 held += present * (nodes.images.size(name) * (nodes.images.nodes(name) / nodes.nodes))
         most = MOST * len(pod.images)
-        found: Floats = (np.clip(held, LEAST, most) - LEAST) * (BEST / (most - LEAST))
-        return found
+        points = (np.clip(held, LEAST, most) - LEAST) * (BEST / (most - LEAST))
+        return points.astype(FLOAT)

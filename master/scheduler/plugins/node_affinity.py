@@ -10,7 +10,7 @@ from collections.abc import Hashable
 
 import numpy as np
 
-from ..columns import NODE, Bools, Floats, Rows
+from ..columns import FLOAT, NODE, Bools, Floats, Rows
 from ..plugin import Filter, Score, everywhere, highest, size
 from ..podinfo import PodInfo
 from ..table import NodeTable
@@ -53,14 +53,14 @@ class PreferredNodeAffinity(Score):
         return nodes.static_version
 
     def score(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Floats:
-        points = np.zeros(size(nodes, rows))
+        points = np.zeros(size(nodes, rows), dtype=FLOAT)
         for weight, term in pod.node_preferred:
             points += weight * matches(term, nodes, rows)
         return points
 
     def scaled(self, raw: Floats, shut: Floats | None, best: float) -> Floats:
         top = highest(raw, shut)
-        return raw * (best / top) if top > 0 else np.zeros(len(raw))
+        return raw * (best / top) if top > 0 else np.zeros(len(raw), dtype=FLOAT)
 
 
 def matches(term: NodeTerm, nodes: NodeTable, rows: Rows) -> Bools:

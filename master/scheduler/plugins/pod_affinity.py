@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..columns import Bools, Floats, Rows
+from ..columns import FLOAT, Bools, Floats, Rows
 from ..plugin import Filter, Score, everywhere, highest, lowest
 from ..podinfo import PodInfo
 from ..table import NodeTable
@@ -96,7 +96,7 @@ class PodAffinityPreference(Score):
         return (nodes.static_version, nodes.tallies.carried_version, version) if concerned else None
 
     def score(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Floats:
-        points = np.zeros(nodes.length)
+        points = np.zeros(nodes.length, dtype=FLOAT)
         by_key: dict[str, Any] = {}
         for weight, key, tally in nodes.tallies.concern(pod).wishes:
             counted = on_rows(tally, key, nodes) if nodes.label(key).distinct else counts(tally, key, nodes)
@@ -109,7 +109,7 @@ class PodAffinityPreference(Score):
     def scaled(self, raw: Floats, shut: Floats | None, best: float) -> Floats:
         least = lowest(raw, shut)
         span = highest(raw, shut) - least
-        return (raw - least) * (best / span) if span > 0 else np.zeros(len(raw))
+        return (raw - least) * (best / span) if span > 0 else np.zeros(len(raw), dtype=FLOAT)
 
 
 def counts(tally: Tally, key: str, nodes: NodeTable) -> Floats:

@@ -10,15 +10,15 @@ from collections.abc import Hashable
 
 import numpy as np
 
-from ..columns import NODE, Bools, Floats, Rows
+from ..columns import FLOAT, NODE, Bools, Floats, Rows
 from ..nodefacts import Taint
 from ..plugin import Filter, Score, highest
 from ..podinfo import PodInfo
 from ..table import NodeTable
+from ..taints import SOFT
 from ..wakes import NODE_ADDED, NODE_TAINTS
 
 HARD = frozenset({"NoSchedule", "NoExecute"})
-SOFT = "PreferNoSchedule"
 
 
 def untolerated(pod: PodInfo, taints: tuple[Taint, ...]) -> Taint | None:
@@ -35,14 +35,14 @@ class TaintToleration(Filter):
     reads = NODE
 
     def fits(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Bools:
-        verdict = np.array([untolerated(pod, taints) is None for taints in nodes.taint_sets], dtype=np.bool_)
-        found: Bools = verdict[nodes.taint_set[rows]]
+        verdict = np.array([untolerated(pod, taints) is None for taints in nodes.taints.lists], dtype=np.bool_)
+        found: Bools = verdict[nodes.taints.ids[rows]]
         return found
 
     def reasons(self, pod: PodInfo, nodes: NodeTable, rejected: Bools) -> dict[str, int]:
         found: Counter[str] = Counter()
-        for number, count in zip(*np.unique(nodes.taint_set[nodes.rows][rejected], return_counts=True), strict=True):
-            taint = untolerated(pod, nodes.taint_sets[number])
+        for number, count in zip(*np.unique(nodes.taints.ids[nodes.rows][rejected], return_counts=True), strict=True):
+            taint = untolerated(pod, nodes.taints.lists[number])
             if taint is not None:
                 found[self.words % taint[:2]] += int(count)
         return dict(found)
@@ -54,13 +54,13 @@ class TaintPreference(Score):
     name = "TaintToleration"
 
     def token(self, pod: PodInfo, nodes: NodeTable) -> Hashable:
-        return nodes.static_version if nodes.soft_taints else None
+        return nodes.static_version if nodes.taints.soft else None
 
     def score(self, pod: PodInfo, nodes: NodeTable, rows: Rows) -> Floats:
-        bad = [float(sum(t[2] == SOFT and not pod.tolerates(t) for t in taints)) for taints in nodes.taint_sets]
-        found: Floats = np.array(bad)[nodes.taint_set[rows]]
+        bad = [float(sum(t[2] == SOFT and not pod.tolerates(t) for t in taints)) for taints in nodes.taints.lists]
+        found: Floats = np.array(bad, dtype=FLOAT)[nodes.taints.ids[rows]]
         return found
 
     def scaled(self, raw: Floats, shut: Floats | None, best: float) -> Floats:
         top = highest(raw, shut)
-        return best - raw * (best / top) if top > 0 else np.full(len(raw), best)
+        return best - raw * (best / top) if top > 0 else np.full(len(raw), best, dtype=FLOAT)

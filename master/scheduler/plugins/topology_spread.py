@@ -13,7 +13,7 @@ from math import log
 
 import numpy as np
 
-from ..columns import Bools, Floats, Rows
+from ..columns import FLOAT, OPEN, SHUT, Bools, Floats, Rows
 from ..plugin import Filter, Score, everywhere, highest, lowest
 from ..podinfo import PodInfo
 from ..table import NodeTable
@@ -92,7 +92,7 @@ class SpreadPreference(Score):
         for spread in pod.spread_preferred:
             crowding = self._crowding(spread, stated, pod, nodes)
             points = crowding if points is None else np.add(points, crowding, out=points)
-        found = np.zeros(nodes.length) if points is None else points
+        found = np.zeros(nodes.length, dtype=FLOAT) if points is None else points
         if stated:
             found[~labelled(stated, nodes)] = -1.0
         return found
@@ -114,12 +114,12 @@ class SpreadPreference(Score):
         least, judged = lowest(raw, shut), None
         if least < 0:
             judged = raw >= 0
-            shut = np.where(judged, 0.0 if shut is None else shut, -np.inf)
+            shut = np.where(judged, OPEN if shut is None else shut, SHUT)
             least = lowest(raw, shut)
             if least == np.inf:
-                return np.zeros(len(raw))
+                return np.zeros(len(raw), dtype=FLOAT)
         top = highest(raw, shut)
-        points = raw * (-best / top) if top > 0 else np.zeros(len(raw))
+        points = raw * (-best / top) if top > 0 else np.zeros(len(raw), dtype=FLOAT)
         points += (top + least) * (best / top) if top > 0 else best
         return points if judged is None else points * judged
 
