@@ -20,7 +20,7 @@ from schemas.core.event import EVENT
 from schemas.kind import Kind
 from schemas.scheme import KINDS
 
-from . import deployment, endpoints, garbage, namespace, node, podgc, replicaset, serviceaccount
+from . import deployment, endpoints, eventexpiry, garbage, namespace, node, podgc, replicaset, serviceaccount
 from .apply import Applier
 from .beats import Monitor
 from .controller import Controller, Reader
@@ -56,6 +56,8 @@ def rows(monitor: Monitor, ca: str, clock: Clock = SYSTEM, tuned: Mapping[str, f
         namespace.controller(kinds),
         serviceaccount.controller(ca),
         endpoints.controller(),
+        eventexpiry.controller(kept=tuned.get("event-ttl", eventexpiry.KEPT),
+                               every=tuned.get("event-every", eventexpiry.EVERY)),
     )
 
 
