@@ -31,7 +31,7 @@ def event(name: str, minutes: float, series: float | None = None) -> Event:
         (event("seen again", 200, series=5), False),
         (event("seen long ago", 200, series=90), True),
         (Event(metadata=ObjectMeta(name="timeless", namespace="d", uid="t")), False),
-        (Event(metadata=ObjectMeta(name="m", namespace="d", uid="m"), event_time=micro(NOW - timedelta(hours=2))), True),
+        (Event(metadata=ObjectMeta(name="m"), event_time=micro(NOW - timedelta(hours=2))), True),
     ],
 )
 def test_an_hour_after_it_was_last_seen(given: Event, gone: bool) -> None:
