@@ -32,13 +32,15 @@ async def line(tmp_path: Path) -> AsyncIterator[Line]:
     bus = await Bus.connect(BusConfig(url=nats.url, identity="master.publisher"))
     found = Line(etcd, nats, store, bus)
     found.publish(Publisher(store, bus, SYSTEM))
-    yield found
-    for task in found.tasks:
-        task.cancel()
-    for task in found.tasks:
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-    await bus.close()
-    await store.close()
-    nats.kill()
-    etcd.kill()
+    try:
+        yield found
+        for task in found.tasks:
+            task.cancel()
+        for task in found.tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await bus.close()
+        await store.close()
+    finally:
+        nats.kill()
+        etcd.kill()
