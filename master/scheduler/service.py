@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 
 IDENTITY = "master.scheduler"
 LEASE_NAME = "kubus-scheduler"
-BATCH_SECONDS = 0.002
+BATCH_SECONDS = 0.001
 PATIENCE = 10.0
 AGAIN = exponential(0.05, 2.0, 1.0)
 
