@@ -37,8 +37,8 @@ from .log import request_id
 
 log = logging.getLogger(__name__)
 MOST = 1000
-BURST = 20
-RATE = 4.0
+BURST = 12
+RATE = 2.0
 WINDOW = 600.0
 REMEMBERED = 2048
 PAUSE = exponential(0.2, 2.0, 5.0)
