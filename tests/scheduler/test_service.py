@@ -135,3 +135,24 @@ async def test_killed_in_a_burst_and_started_again_every_pod_ends_on_one_node_wi
     await until(all_bound, 40)
     found, _ = await api.list(POD, "default")
     assert sorted(sum(p.spec.node_name == n for p in found) for n in ("n1", "n2")) == [40, 40]
+
+
+async def test_a_more_important_pod_takes_the_place_of_a_lesser_one(master: Master) -> None:
+    api = master.api
+    await add_node(api, "n1", cpu="1")
+    await api.create(POD, world.pod("small", cpu="1"))
+    assert await bound(api, "small") == "n1"
+    await api.create(POD, world.pod("vip", cpu="1", priority=1000))
+
+    async def asked_to_leave() -> bool:
+        return (await get(api, "small")).metadata.deletion_timestamp is not None
+
+    await until(asked_to_leave)
+
+    async def nominated() -> bool:
+        status = (await get(api, "vip")).status
+        return status is not None and status.nominated_node_name == "n1"
+
+    await until(nominated)
+    await api.delete(POD, "default", "small", grace=0)
+    assert await bound(api, "vip") == "n1"
