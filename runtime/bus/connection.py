@@ -91,7 +91,13 @@ class Connection:
     def watch(self, watcher: Watcher) -> Callable[[], None]:
         """Tell `watcher` about the link from now on; returns the way to stop."""
         self._watchers.append(watcher)
-        return lambda: self._watchers.remove(watcher)
+
+        def unwatch() -> None:
+            """Safe to repeat: a bus may be closed before its followers."""
+            if watcher in self._watchers:
+                self._watchers.remove(watcher)
+
+        return unwatch
 
     async def wait_up(self, timeout: float) -> None:
         """Returns when connected. Raises Unreachable after `timeout` seconds."""
