@@ -33,8 +33,8 @@ GRAVES = 8192
 """Deleted keys whose last revision is remembered, oldest forgotten first; the stream itself is in order."""
 
 
-PATIENT_TICKS = 10
-"""Ticks (one a second) below the known revision before a snapshot of an older world is believed."""
+PATIENT_TICKS = 5
+"""Ticks (one in two seconds) below the known revision before a snapshot of an older world is believed."""
 
 
 class Cache:

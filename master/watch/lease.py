@@ -28,12 +28,12 @@ from schemas.errors import KubusError
 
 log = logging.getLogger(__name__)
 
-TICK = 1.0
-"""Seconds between renewals; also how far behind a bookmark can be."""
+TICK = 2.0
+"""Seconds between renewals; also how far behind a bookmark can be. Each costs an fsync on a board that does nothing."""
 
-EXPIRE = 3.0
+EXPIRE = 4.5
 LOOK = 0.25
-"""Seconds between a standby's looks: with EXPIRE, failover begins within 3.5 s."""
+"""Seconds between a standby's looks: with EXPIRE, failover begins within 4.75 s."""
 
 
 class Deposed(KubusError):
