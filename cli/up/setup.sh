@@ -61,8 +61,12 @@ test)
   # Debian's kubectl, unpacked beside whatever is installed: the oldest client that must work
   if [ ! -x .cache/kubectl/usr/bin/kubectl ]; then
     mkdir -p .cache/kubectl && cd .cache/kubectl
-    apt-get update -qq
-    apt-get -o APT::Sandbox::User=root download -qq kubernetes-client && dpkg -x kubernetes-client_*.deb . && rm kubernetes-client_*.deb
+    [ "$(id -u)" != 0 ] || apt-get update -qq
+    if apt-get -o APT::Sandbox::User=root download -qq kubernetes-client; then
+      dpkg -x kubernetes-client_*.deb . && rm kubernetes-client_*.deb
+    else
+      say "Debian's kubectl cannot be fetched; the tests use the one on PATH"
+    fi
   fi
   ;;
 esac
