@@ -20,12 +20,12 @@ from schemas import codec
 from schemas.bus import proof
 from schemas.bus.events import REQUEST
 from schemas.bus.subjects import api_request
-from schemas.errors import BY_REASON, ApiError, Cause
 from schemas.kind import Kind
 from schemas.meta.object import Resource
 
 from .bus import Bus
 from .log import request_id
+from .refusals import error_of
 
 SECONDS = 10.0
 PAGE = 500
@@ -35,7 +35,6 @@ PATCHES = {
     "strategic": "application/strategic-merge-patch+json",
     "json": "application/json-patch+json",
 }
-BY_CODE = {error.code: error for error in reversed(BY_REASON.values())}
 
 
 class Transport(Protocol):
@@ -81,12 +80,6 @@ class _ListMeta(Struct, rename="camel"):
 
 class _Kind(Struct):
     kind: str = ""
-
-
-class _Status(Struct):
-    message: str = ""
-    reason: str = ""
-    details: dict[str, Any] = {}
 
 
 class Api:
@@ -151,15 +144,3 @@ class Api:
     @staticmethod
     def _object(kind: Kind, raw: bytes) -> Resource:
         return codec.decode(kind.type, raw)
-
-
-def error_of(code: int, raw: bytes) -> ApiError:
-    """The error that a Status body says."""
-    try:
-        status = codec.decode(_Status, raw)
-    except msgspec.MsgspecError:
-        return BY_CODE.get(code, ApiError)(f"status {code}: {raw[:300].decode(errors='replace')}")
-    details = dict(status.details)
-    causes = tuple(msgspec.convert(cause, Cause) for cause in details.pop("causes", None) or ())
-    error = BY_REASON.get(status.reason, BY_CODE.get(code, ApiError))
-    return error(status.message, causes=causes, details=details, retry_after=details.get("retryAfterSeconds"))

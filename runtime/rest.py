@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from schemas.errors import BY_REASON, ApiError, Cause, KubusError, Unreachable
+from schemas.errors import KubusError, Unreachable
+
+from .refusals import error_of
 
 SECONDS = 30.0
-BY_CODE = {error.code: error for error in reversed(BY_REASON.values())}
 
 
 class BadKubeconfig(KubusError):
@@ -106,20 +107,6 @@ class Rest:
             raise Unreachable(
                 f"cannot reach {self.server}: {error}; is the cluster up (`kubus up`), is the kubeconfig its own?"
             ) from error
-
-
-def error_of(code: int, raw: bytes) -> ApiError:
-    """The error that a Status body says; an unreadable body is shown as it is."""
-    try:
-        status = json.loads(raw)
-        details = dict(status.get("details") or {})
-        causes = tuple(Cause(reason=c.get("reason", ""), message=c.get("message", ""), field=c.get("field", ""))
-                       for c in details.pop("causes", None) or ())
-        error = BY_REASON.get(status.get("reason", ""), BY_CODE.get(code, ApiError))
-        return error(status.get("message", ""), causes=causes, details=details,
-                     retry_after=details.get("retryAfterSeconds"))
-    except (ValueError, AttributeError, TypeError):
-        return BY_CODE.get(code, ApiError)(f"HTTP {code}: {raw[:300].decode(errors='replace')}")
 
 
 def _read(path: Path) -> Any:

@@ -19,10 +19,11 @@ import pytest
 from master.identity.ca import Want
 from master.identity.kubeconfig import kubeconfig
 from master.identity.pki import Pki
-from runtime.api import Api, BusTransport, error_of
+from runtime.api import Api, BusTransport
 from runtime.bus import Bus, Message
 from runtime.http import HttpTransport
 from runtime.log import request_id
+from runtime.refusals import error_of
 from runtime.rest import BadKubeconfig, Rest
 from schemas.bus import proof, subjects
 from schemas.core.configmap import CONFIGMAP, ConfigMap
