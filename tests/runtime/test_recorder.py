@@ -155,3 +155,40 @@ async def test_steps_reach_the_stream_with_request_and_time(bus: Bus) -> None:
     assert found[1].at == 1_700_000_000_500
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.unit
+async def test_a_burst_waits_for_a_lull_and_then_all_of_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "LULL", 0.3)
+    monkeypatch.setattr(recording, "REFILL", 0.0)
+    monkeypatch.setattr(recording, "RATE", 1000.0)
+    api = Events()
+    recorder = Recorder(Api(api), "kubelet")
+    task = asyncio.create_task(recorder.run())
+    for number in range(30):
+        recorder.event(pod(f"p{number}"), "Started", "started")
+    for number in range(30, 36):
+        await asyncio.sleep(0.05)
+        recorder.event(pod(f"p{number}"), "Started", "started")
+        assert len(api.stored) == recording.BURST, "as long as news come in, the rest waits"
+    async with asyncio.timeout(5):
+        while len(api.stored) < 36:
+            await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.unit
+async def test_no_event_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "PATIENCE", 0.2)
+    monkeypatch.setattr(recording, "REFILL", 0.0)
+    api = Events()
+    recorder = Recorder(Api(api), "kubelet")
+    task = asyncio.create_task(recorder.run())
+    names = iter(range(1000))
+    async with asyncio.timeout(5):
+        while len(api.stored) < recording.BURST + 3:
+            recorder.event(pod(f"p{next(names)}"), "Started", "started")
+            await asyncio.sleep(0.02)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
