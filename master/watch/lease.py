@@ -16,7 +16,6 @@ import asyncio
 import logging
 import os
 import secrets
-from pathlib import Path
 
 import msgspec
 from msgspec import Struct
@@ -24,6 +23,7 @@ from msgspec import Struct
 from master.store import keys
 from master.store.store import Entry, KeyExists, Mismatch, Store, StoreUnavailable
 from runtime.clock import Clock
+from runtime.living import is_gone, process_name
 from schemas.errors import KubusError
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class Lease:
         self._tick = Tick("", "")
         self._busy = asyncio.Lock()
         self._rewound = False  # the store was put back to an earlier state: what follows is another history
-        self.me = f"{_process(os.getpid())}/{secrets.token_hex(4)}"
+        self.me = f"{process_name(os.getpid())}/{secrets.token_hex(4)}"
 
     @property
     def history(self) -> str:
@@ -140,24 +140,5 @@ def tick_of(entry: Entry | None) -> Tick | None:
         return None
 
 
-def _process(pid: int) -> str:
-    """A name that no other process has or will have: boot, pid namespace, pid and its start time."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    namespace = Path("/proc/self/ns/pid").readlink().name
-    return f"{boot}/{namespace}/{pid}/{_started(pid)}"
-
-
-def _started(pid: int) -> str:
-    """Clock ticks after boot at which a process began (proc(5), stat field 22), "" when there is none."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return ""
-
-
 def _is_gone(holder: str) -> bool:
-    """Whether a holder ran on this machine, in our view of processes, and does no more."""
-    name = holder.rpartition("/")[0].split("/")
-    if len(name) != 4 or name[:2] != _process(os.getpid()).split("/")[:2] or not name[2].isdigit():
-        return False
-    return _started(int(name[2])) != name[3]
+    return is_gone(holder.rpartition("/")[0])
