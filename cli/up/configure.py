@@ -41,18 +41,19 @@ def decide(layout: Layout, port: int | None, docker_host: str) -> Cluster:
         inner = [kept.ports.etcd, kept.ports.etcd_peer, kept.ports.nats, *kept.ports.debug.values()]
         ports = msgspec.structs.replace(kept.ports, api=api) if all(map(is_free, inner)) else _ports(api)
         return msgspec.structs.replace(kept, docker_host=docker_host, ports=ports)
-    api = free_ports(1)[0] if port == 0 else port or DEFAULT_PORT
+    ports = _ports(DEFAULT_PORT if port is None else port)
     node = socket.gethostname().split(".", maxsplit=1)[0].lower() or "node"
     return Cluster(
         name=CLUSTER_NAME, label=f"{CLUSTER_NAME}-{secrets.token_hex(3)}", node=node, host="127.0.0.1",
-        ports=_ports(api), docker_host=docker_host,
+        ports=ports, docker_host=docker_host,
     )
 
 
 def _ports(api: int) -> Ports:
+    """`api` 0: a free one, too."""
     names = (*MASTER_SERVICES, "agent")
-    etcd, peer, nats, *debug = free_ports(3 + len(names))
-    return Ports(api=api, etcd=etcd, etcd_peer=peer, nats=nats, debug=dict(zip(names, debug, strict=True)))
+    free, etcd, peer, nats, *debug = free_ports(4 + len(names))
+    return Ports(api=api or free, etcd=etcd, etcd_peer=peer, nats=nats, debug=dict(zip(names, debug, strict=True)))
 
 
 class Files:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import socket
 from collections.abc import Iterator
 
@@ -13,10 +14,22 @@ class PortTaken(KubusError):
     """Someone else listens where we must."""
 
 
+CHOICE = range(20_000, 32_000)
+"""Below Linux' ephemeral ports (32768 and up): an outgoing connection must not sit on a port that a killed server of
+ours wants back."""
+
+
 def free_ports(count: int) -> list[int]:
-    """Different ports that nobody listens on just now."""
-    with contextlib.ExitStack() as held:
-        return [held.enter_context(_listener("127.0.0.1", 0)).getsockname()[1] for _ in range(count)]
+    """Different ports that nobody listens on just now, at random, so that two clusters starting at once differ."""
+    chance = random.SystemRandom()
+    found: list[int] = []
+    for _ in range(100 * count):
+        port = chance.choice(CHOICE)
+        if port not in found and is_free(port):
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise PortTaken(f"no {count} free ports between {CHOICE.start} and {CHOICE.stop} on 127.0.0.1")
 
 
 def require_free(host: str, port: int) -> None:
