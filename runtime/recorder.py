@@ -38,10 +38,10 @@ from .log import request_id
 
 log = logging.getLogger(__name__)
 MOST = 1000
-BURST = 12
-REFILL = 1.0
+BURST = 20
+REFILL = 2.0
 """Of the burst's allowance, a second."""
-LULL = 1.0
+LULL = 0.5
 PATIENCE = 15.0
 RATE = 20.0
 """Events a second that are sent in a lull."""

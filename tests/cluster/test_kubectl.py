@@ -57,10 +57,9 @@ def test_the_life_of_a_deployment(cluster: Cluster, kubectl: Path, image: str) -
     assert wide.count("Running") == 2
     assert "NOMINATED NODE" in wide
     assert f"name: {name}" in k("get", "deployment", name, "-o", "yaml")
-    described = k("describe", "deployment", name)
-    assert "Scaled up replica set" in described
-    assert "2 desired" in described
-    assert "Scheduled" in k("describe", "pod", "-l", f"app={name}")
+    assert "2 desired" in k("describe", "deployment", name)
+    wait_for(lambda: "Scaled up replica set" in k("describe", "deployment", name), "the deployment's event", 20)
+    wait_for(lambda: "Scheduled" in k("describe", "pod", "-l", f"app={name}"), "the pods' events", 20)
 
     assert "scaled" in k("scale", f"deployment/{name}", "--replicas=3")
     k("rollout", "status", f"deployment/{name}", "--timeout=60s", timeout=70)

@@ -43,7 +43,7 @@ def test_outputs_for_programs(cluster: Cluster, web: str) -> None:
 def test_describe_and_events_tell_the_story(cluster: Cluster, web: str) -> None:
     text = cluster.kubus("describe", f"deployment/{web}")
     assert "2 desired | 2 updated | 2 total | 2 available | 0 unavailable" in text
-    assert "Scaled up replica set" in text
+    wait_for(lambda: "Scaled up replica set" in cluster.kubus("describe", f"deployment/{web}"), "its event", 20)
 
     def told() -> bool:
         said = cluster.kubus("events")
