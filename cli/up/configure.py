@@ -72,12 +72,12 @@ class Files:
         layout, cluster = self._layout, self._cluster
         write_secret(layout.cluster, msgspec.json.encode(cluster))
         hosts = dict.fromkeys((*SERVER_NAMES, cluster.host, socket.gethostname()))
-        self._leaf("apiserver", Want(user="apiserver", hosts=tuple(hosts)))
+        server_leaf = self._leaf("apiserver", Want(user="apiserver", hosts=tuple(hosts)))
         self._leaf("etcd", Want(user="etcd", hosts=("127.0.0.1", "localhost")))
-        self._leaf("etcd-client", Want(user="etcd-client"))
+        etcd_client = self._leaf("etcd-client", Want(user="etcd-client"))
         self._nats()
         for service in MASTER_SERVICES:
-            write_secret(layout.config(service), msgspec.json.encode(self._service(service)))
+            write_secret(layout.config(service), msgspec.json.encode(self._service(service, server_leaf, etcd_client)))
         write_secret(layout.config("agent"), msgspec.json.encode(self._agent()))
         operator = self._leaf("operator", OPERATOR)
         pair = Pair(Path(operator.cert).read_bytes(), Path(operator.key).read_bytes())
@@ -107,16 +107,14 @@ class Files:
             identity=identity, proof_key_file=str(key),
         )
 
-    def _service(self, service: str) -> Config:
+    def _service(self, service: str, server_leaf: Tls, etcd_client: Tls) -> Config:
         cluster = self._cluster
-        client = self._leaf("etcd-client", Want(user="etcd-client"))
         return Config(
             cluster=cluster.label,
             state=str(self._layout.state),
-            etcd=EtcdConfig(endpoints=(f"127.0.0.1:{cluster.ports.etcd}",), tls=client),
+            etcd=EtcdConfig(endpoints=(f"127.0.0.1:{cluster.ports.etcd}",), tls=etcd_client),
             bus=self._bus(f"master.{service}"),
-            api=ApiServerConfig(host=cluster.host, port=cluster.ports.api, tls=self._leaf(
-                "apiserver", Want(user="apiserver", hosts=(*SERVER_NAMES, cluster.host)))),
+            api=ApiServerConfig(host=cluster.host, port=cluster.ports.api, tls=server_leaf),
             bus_secret_file=str(self._pki.secret_file),
             debug_port=cluster.ports.debug,
         )

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from schemas.errors import KubusError
@@ -147,12 +148,10 @@ def binary(name: str) -> Path:
 
 async def _until_ready(layout: Layout, cluster: Cluster, components: tuple[Component, ...], seconds: float,
                        progress: Progress) -> None:
-    probes: dict[str, ready.Probe] = {}
-    for c in components:
-        if c.health:
-            probes[c.name] = lambda url=c.health: ready.url_answers(url)  # type: ignore[misc]
-        else:
-            probes[c.name] = lambda port=c.port: ready.port_answers(port)  # type: ignore[misc]
+    probes: dict[str, ready.Probe] = {
+        c.name: partial(ready.url_answers, c.health) if c.health else partial(ready.port_answers, c.port)
+        for c in components
+    }
     probes["node"] = lambda: ready.node_ready(layout.kubeconfig, cluster.node)
     progress.expect(list(probes))
     await ready.wait_all(probes, seconds, lambda name, took: progress.done(name, f"{took:.1f} s"),
