@@ -23,6 +23,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "journey": ("cli.commands.journey", "journey", "One object's way through the cluster, with real timings."),
     "kubeconfig": ("cli.commands.kubeconfig", "kubeconfig", "Print the operator's kubeconfig, or its path."),
     "agent": ("cli.commands.agent", "agent", "Run this machine's kubelet agent, or remove what it left."),
+    "master": ("cli.commands.master", "master", "Make this machine a master, and ask how it is."),
     "version": ("cli.commands.version", "version", "Versions of this command and of the server."),
 }
 

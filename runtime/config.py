@@ -37,6 +37,8 @@ class BusConfig(Struct, frozen=True, forbid_unknown_fields=True):
     nkey_seed_file: str = ""
     identity: str = "master.test"
     proof_key_file: str = ""
+    replicas: int = 1
+    """Copies of each stream that we make: 3 where as many servers keep them."""
 
 
 class EtcdConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,15 +49,19 @@ class EtcdConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ApiServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the HTTPS door listens, its certificate, and the CA that signs its clients."""
+    """Where the HTTPS door listens ("" = all addresses), its certificate, and the CA that signs its clients.
+
+    `servers`: the URLs of all API servers of the cluster, for those who join.
+    """
 
     host: str = "127.0.0.1"
     port: int = 6443
     tls: Tls = Tls()
+    servers: tuple[str, ...] = ()
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
-    """One master service. `controllers` tunes waits, in seconds, by name."""
+    """One master service. `controllers` tunes waits, in seconds, by name; `pod_cidr` "" = nodes get no ranges."""
 
     cluster: str = "kubus"
     state: str = ""
@@ -67,6 +73,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     debug_port: dict[str, int] = {}
     log_level: str = "info"
     controllers: dict[str, float] = {}
+    pod_cidr: str = ""
 
 
 class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):

@@ -15,7 +15,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
-MASTER_SERVICES = ("apiserver", "publisher", "controllers", "scheduler")
+from master.install.servers import PYTHON_ENVIRONMENT
+from master.install.topology import SERVICES
+
+MASTER_SERVICES = SERVICES
 DEFAULT_PORT = 6443
 
 
@@ -80,13 +83,6 @@ class Component(Struct, frozen=True, kw_only=True):
     environment: dict[str, str] = {}
     stop_seconds: float = 10.0
 
-
-# Go returns memory late and starts a thread per core; these are small loads on small boards (GOGC default is 100).
-GO_ENVIRONMENT = {"GOGC": "50", "GOMEMLIMIT": "120MiB"}
-# glibc keeps up to 8 arenas per core; two are enough here and save tens of MB. OpenBLAS would make a thread per core.
-PYTHON_ENVIRONMENT = {
-    "MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "131072", "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1",
-}
 
 
 def python_components(layout: Layout, cluster: Cluster, python: str) -> tuple[Component, ...]:

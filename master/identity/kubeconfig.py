@@ -7,21 +7,35 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
+
+from msgspec import Struct
 
 from .ca import Pair
 
 
-def kubeconfig(cluster: str, server: str, ca_cert: bytes, operator: Pair) -> str:
-    """The file's text. https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/"""
-    user = f"{cluster}-admin"
+class Server(Struct, frozen=True):
+    """One API server: the master's name and `https://HOST:PORT`."""
+
+    name: str
+    url: str
+
+
+def kubeconfig(cluster: str, server: str, ca_cert: bytes, operator: Pair, masters: Sequence[Server] = ()) -> str:
+    """The file's text. https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/
+
+    The context called like the cluster is `server`'s; each of several masters has one of its own besides.
+    """
+    user, authority = f"{cluster}-admin", _text(ca_cert)
+    named = [(cluster, server), *((f"{cluster}-{master.name}", master.url) for master in masters)]
     content = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": cluster,
-        "clusters": [{
-            "name": cluster, "cluster": {"server": server, "certificate-authority-data": _text(ca_cert)},
-        }],
-        "contexts": [{"name": cluster, "context": {"cluster": cluster, "user": user}}],
+        "clusters": [
+            {"name": name, "cluster": {"server": url, "certificate-authority-data": authority}} for name, url in named
+        ],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": user}} for name, _ in named],
         "users": [{
             "name": user,
             "user": {"client-certificate-data": _text(operator.cert), "client-key-data": _text(operator.key)},

@@ -6,6 +6,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from msgspec import Struct
+
 from .connection import Credentials
 
 QUOTA = 2 * 1024**3
@@ -18,17 +22,28 @@ SNAPSHOT_COUNT = 5_000
 """Raft entries kept in memory before a snapshot; the default of 100,000 costs hundreds of MB under load."""
 
 
-def etcd_command(binary: str, directory: str, client_url: str, peer_url: str, tls: Credentials | None, *,
-                 name: str = "master", unsafe_no_fsync: bool = False) -> list[str]:
-    """argv of a one-member etcd. `tls`: server certificate (peer's too) and the CA that clients must be signed by.
+class Peer(Struct, frozen=True):
+    """A member as the others reach it."""
 
-    `unsafe_no_fsync` is for throw-away test servers only.
+    name: str
+    url: str
+
+
+def etcd_command(binary: str, directory: str, client_url: str, peer_url: str, tls: Credentials | None, *,
+                 name: str = "master", peers: Sequence[Peer] = (), token: str = "kubus",
+                 unsafe_no_fsync: bool = False) -> list[str]:
+    """argv of one member. `tls`: server certificate (peer's too) and the CA that clients and peers must be signed by.
+
+    `peers`: all members, none = alone; they count only while `directory` is empty, as does `token`, which keeps two
+    clusters apart that were given one address. `unsafe_no_fsync` is for throw-away test servers only.
     """
+    members = peers or (Peer(name, peer_url),)
     command = [
         binary, "--name", name, "--data-dir", directory,
         "--listen-client-urls", client_url, "--advertise-client-urls", client_url,
         "--listen-peer-urls", peer_url, "--initial-advertise-peer-urls", peer_url,
-        "--initial-cluster", f"{name}={peer_url}", "--initial-cluster-state", "new",
+        "--initial-cluster", ",".join(f"{peer.name}={peer.url}" for peer in members),
+        "--initial-cluster-state", "new", "--initial-cluster-token", token,
         "--experimental-initial-corrupt-check",
         "--quota-backend-bytes", str(QUOTA), "--max-request-bytes", str(LARGEST_REQUEST),
         "--snapshot-count", str(SNAPSHOT_COUNT), "--max-txn-ops", "512",

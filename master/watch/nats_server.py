@@ -41,6 +41,18 @@ class User(Struct, frozen=True):
     identity: str
 
 
+class Routes(Struct, frozen=True):
+    """The servers of one cluster: where this one listens for the others, where they do (`host:port`), and what each
+    shows besides its certificate. `cluster`: their common name.
+    """
+
+    cluster: str
+    host: str
+    port: int
+    secret: str
+    others: tuple[str, ...]
+
+
 class Place(Struct, frozen=True):
     """Where a server listens and keeps its files (absolute paths)."""
 
@@ -52,13 +64,15 @@ class Place(Struct, frozen=True):
     tls: Tls | None = None
     monitor_port: int = 0
     """Loopback port of /varz and the like, 0 = none."""
+    routes: Routes | None = None
+    """None: alone."""
 
 
 def nats_config(place: Place, users: Sequence[User], *, max_file_bytes: int = 4 * 1024**3) -> str:
     """The whole file. Without users anybody may do anything: for tests only."""
     lines = [
         f"server_name: {_quoted(place.name)}",
-        f"listen: {_quoted(f'{place.host}:{place.port}')}",
+        f"listen: {_quoted(f'{_bracketed(place.host)}:{place.port}')}",
         f"pid_file: {_quoted(place.pid_file)}",
         f"max_payload: {MAX_PAYLOAD}",
         f"max_pending: {MAX_PENDING}",
@@ -73,9 +87,28 @@ def nats_config(place: Place, users: Sequence[User], *, max_file_bytes: int = 4 
         lines.append(f'http: "127.0.0.1:{place.monitor_port}"')
     if place.tls:
         lines.append(f"tls {{ cert_file: {_quoted(place.tls.cert)}, key_file: {_quoted(place.tls.key)}, timeout: 5 }}")
+    if place.routes and place.tls:
+        lines += _cluster(place.routes, place.tls)
     if users:
         lines += ["authorization {", '  timeout: 5', "  users: [", *map(_user, users), "  ]", "}"]
     return "\n".join(lines) + "\n"
+
+
+def _cluster(routes: Routes, tls: Tls) -> list[str]:
+    """https://docs.nats.io/running-a-nats-service/configuration/clustering/cluster_config"""
+    others = ", ".join(_quoted(f"nats-route://kubus:{routes.secret}@{other}") for other in routes.others)
+    return [
+        "cluster {", f"  name: {_quoted(routes.cluster)}",
+        f"  listen: {_quoted(f'{_bracketed(routes.host)}:{routes.port}')}",
+        f"  authorization {{ user: kubus, password: {_quoted(routes.secret)}, timeout: 5 }}",
+        f"  tls {{ cert_file: {_quoted(tls.cert)}, key_file: {_quoted(tls.key)}, ca_file: {_quoted(tls.ca)}, "
+        "verify: true, timeout: 5 }",
+        f"  routes: [{others}]", "}",
+    ]
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def node_rights(identity: str) -> dict[str, dict[str, list[str]]]:
