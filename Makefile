@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 KUBUS := $(VENV)/bin/kubus
 PYTEST := $(VENV)/bin/pytest -q
 
-.PHONY: help setup setup-test up down purge lint test unit bench
+.PHONY: help setup setup-test up down purge lint test unit bench wheels
 
 help:  ## what there is to type
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -43,3 +43,7 @@ unit: $(VENV)/ready  ## the fast pure tests only
 
 bench: setup-test  ## every benchmark, each with its baseline
 	$(PY) -m benchmarks
+
+WHEELS ?= wheels
+wheels: $(VENV)/ready  ## all that a machine without internet needs from PyPI, in $(WHEELS)
+	$(PY) -m master.provision.wheels $(WHEELS)

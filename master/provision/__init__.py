@@ -1,0 +1,1 @@
+"""From a bare machine to a node, and back: SSH, the roles, and what they report."""
