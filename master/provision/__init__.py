@@ -1,1 +1,1 @@
-"""From a bare machine to a node, and back: SSH, the roles, and what they report."""
+"""From the operator's machine onto others: look before (SSH), decide, let Ansible work, tell what happens."""

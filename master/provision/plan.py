@@ -1,0 +1,85 @@
+"""What will be done to which machine, before anything is done. Pure: targets and visits in, a plan out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from msgspec import Struct
+
+from . import preflight
+from .facts import Visit, World
+from .fleet import MASTERS, WORKERS, Machine
+from .preflight import Finding, Role
+from .target import Target, check_name
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """What the operator asked for all machines of one command."""
+
+    role: Role = "worker"
+    labels: str = ""
+    taints: str = ""
+    ignored: Sequence[str] = ()
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """One machine's part of the plan. `machine` is what the fleet file will say of it; `words` what will be done."""
+
+    name: str
+    target: Target
+    machine: Machine
+    findings: tuple[Finding, ...] = ()
+    words: tuple[str, ...] = ()
+
+    @property
+    def refused(self) -> bool:
+        """Will nothing be done there?"""
+        return any(finding.refuses for finding in self.findings)
+
+
+def plan(visits: Sequence[tuple[Target, Visit]], wanted: Wanted, world: World) -> tuple[Step, ...]:
+    """In the order of the command line. Raises BadTarget for a hostname that cannot be a node's."""
+    named = [(name_of(target, visit), visit) for target, visit in visits]
+    among = preflight.between(named)
+    return tuple(
+        _step(target, visit, name, wanted, (*preflight.check(visit, name, wanted.role, world), *beside))
+        for (target, visit), (name, _), beside in zip(visits, named, among, strict=True)
+    )
+
+
+def name_of(target: Target, visit: Visit) -> str:
+    """The name the operator gave, else the one it joined with, else its hostname without the domain."""
+    return check_name(target.name or visit.facts.node or visit.facts.hostname.partition(".")[0].lower())
+
+
+def _step(target: Target, visit: Visit, name: str, wanted: Wanted, findings: tuple[Finding, ...]) -> Step:
+    group = WORKERS if wanted.role == "worker" else MASTERS
+    machine = Machine(name=name, role=group, variables=_variables(target, visit, wanted))
+    return Step(name=name, target=target, machine=machine, findings=preflight.lenient(findings, wanted.ignored),
+                words=_words(visit, name, wanted))
+
+
+def _variables(target: Target, visit: Visit, wanted: Wanted) -> Mapping[str, Any]:
+    """Host variables. What the command line leaves out is not said, so that what stands in the file stays."""
+    said = {
+        "ansible_host": target.host, "ansible_user": target.user, "ansible_port": target.port,
+        "ansible_ssh_private_key_file": target.key and str(PurePath(target.key)),
+        "kubus_address": target.address or (visit.facts.address if wanted.role == "master" else ""),
+        "kubus_labels": wanted.labels, "kubus_taints": wanted.taints,
+    }
+    return {key: value for key, value in said.items() if value}
+
+
+def _words(visit: Visit, name: str, wanted: Wanted) -> tuple[str, ...]:
+    facts = visit.facts
+    installed = bool(facts.node) if wanted.role == "worker" else bool(facts.master)
+    docker = f"use its Docker {facts.docker.version}" if facts.docker.version else "install Docker"
+    parts = [docker] if wanted.role == "worker" else []
+    parts.append("bring what is installed up to date" if installed else "install Kubus under /opt/kubus")
+    if wanted.role == "worker":
+        parts.append(f"it stays node {name}" if installed else f"join as node {name}")
+    else:
+        parts.append("run etcd, NATS, the API server, the publisher, controllers and the scheduler")
+    return tuple(parts)
