@@ -7,7 +7,7 @@ is an error at start and not a silent default.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -77,13 +77,14 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """One worker's agent."""
+    """One worker's agent. `pod_network`: pods on Docker's own bridge, or on one that other machines' pods reach."""
 
     node: str
     cluster: str = "kubus"
     state: str = ""
     bus: BusConfig = BusConfig()
     docker_host: str = ""
+    pod_network: Literal["docker", "routed"] = "docker"
     labels: dict[str, str] = {}
     taints: tuple[dict[str, str], ...] = ()
     debug_port: int = 0

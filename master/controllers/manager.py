@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from ipaddress import IPv4Network
 from typing import Any
 
 from runtime.clock import SYSTEM, Clock
@@ -20,7 +21,7 @@ from schemas.core.event import EVENT
 from schemas.kind import Kind
 from schemas.scheme import KINDS
 
-from . import deployment, endpoints, eventexpiry, garbage, namespace, node, podgc, replicaset, serviceaccount
+from . import deployment, endpoints, eventexpiry, garbage, namespace, node, nodeipam, podgc, replicaset, serviceaccount
 from .apply import Applier
 from .beats import Monitor
 from .controller import Controller, Reader
@@ -42,10 +43,11 @@ def timing(tuned: Mapping[str, float]) -> Timing:
 
 
 def rows(monitor: Monitor, ca: str, clock: Clock = SYSTEM, tuned: Mapping[str, float] | None = None,
-         kinds: Sequence[Kind] = FOLLOWED) -> tuple[Controller[Any], ...]:
-    """One row per controller. `tuned`: seconds by name (config `controllers`)."""
+         kinds: Sequence[Kind] = FOLLOWED, pods: IPv4Network | None = None) -> tuple[Controller[Any], ...]:
+    """One row per controller. `tuned`: seconds by name (config `controllers`); `pods`: the range nodes share."""
     tuned = tuned or {}
     return (
+        *((nodeipam.controller(pods),) if pods is not None else ()),
         deployment.controller(),
         replicaset.controller(),
         node.controller(monitor),

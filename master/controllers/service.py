@@ -10,6 +10,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
+from ipaddress import IPv4Network
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -17,7 +18,7 @@ from msgspec.structs import replace
 from runtime.api import Api, BusTransport
 from runtime.backoff import exponential
 from runtime.bus import Bus
-from runtime.config import Config
+from runtime.config import BadConfig, Config
 from runtime.debug import Debug
 from runtime.informer import Informers
 from runtime.leader import NAMESPACE, Leader
@@ -29,6 +30,7 @@ from schemas.errors import KubusError
 from schemas.meta.object import Resource
 from schemas.scheme import BY_TYPE
 
+from . import podranges
 from .apply import Applier, Wrote
 from .beats import SUBJECT, Monitor
 from .manager import FOLLOWED, Manager, rows, timing
@@ -67,7 +69,7 @@ async def _serve(config: Config, bus: Bus) -> None:
                       timing=timing(config.controllers))
     bus.on_reconnect(monitor.restart)
     await bus.subscribe(SUBJECT, monitor.heard)
-    table = rows(monitor, _ca(config), tuned=config.controllers)
+    table = rows(monitor, _ca(config), tuned=config.controllers, pods=_pods(config))
     voices = {row.name: Recorder(api, f"{row.name}-controller") for row in table}
 
     def applier(name: str) -> Applier:
@@ -90,6 +92,14 @@ def _ca(config: Config) -> str:
     """PEM of the cluster's CA; "" where the API server has none (tests)."""
     path = config.api.tls.ca
     return Path(path).read_text() if path else ""
+
+
+def _pods(config: Config) -> IPv4Network | None:
+    """The range that nodes share for their pods; None: they get none. Raises BadConfig."""
+    try:
+        return podranges.pool(config.pod_cidr) if config.pod_cidr else None
+    except ValueError as error:
+        raise BadConfig(f"pod_cidr: {error}") from error
 
 
 def suffix() -> str:
