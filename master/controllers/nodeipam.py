@@ -1,7 +1,7 @@
 """Node IPAM: every node gets a part of the cluster's pod range, for itself alone and for as long as it is a node.
 
 reads   Node (all), ConfigMap kube-system/kubus-pod-ranges (the book, `podranges.py`)
-writes  the book: create, update      Node: spec.podCIDR and spec.podCIDRs, once      Event CIDRNotAvailable, CIDRConflict
+writes  the book: create, update      Node: spec.podCIDR, spec.podCIDRs      Events CIDRNotAvailable, CIDRConflict
 
 First the book, then the node: a range is given by compare-and-swap of the one book, so two masters that both think
 they lead cannot give it twice; a crash between the two is made good from the book. Refuses to change a range that a

@@ -22,6 +22,7 @@ from . import pump
 from .lease import Lease
 from .loading import Loaded, load, repairs
 from .nodefeed import NodeFeed
+from .peerfeed import PeerFeed
 from .pump import Known, Message
 from .stream import LineBroken, Stream
 
@@ -43,14 +44,22 @@ class Line:
         self._sent = sent
         self._stream = Stream(bus)
         self._feed = NodeFeed()
+        self._peers = PeerFeed()
+        self._ghosts: frozenset[str] = frozenset()
+        self._told = False
+        self._ticks: set[str] = set()
         self._known: dict[str, Known] = {}
         self._uncertified: set[str] = set()
-        self.alive = 0
-        """Objects that the stream must show: its own and the nodes' copies."""
+        self._alive = 0
         self.position = 0
         """Newest revision handed to the stream."""
         self.messages = 0
         self.repaired = self.resumed = False
+
+    @property
+    def alive(self) -> int:
+        """Messages that the stream must hold: objects, the nodes' copies, peers once they were told, ticks."""
+        return self._alive + (len(self._peers) if self._told else 0) + len(self._ticks)
 
     @property
     def acknowledged(self) -> int:
@@ -67,6 +76,8 @@ class Line:
             log.warning("the store is older than its mirror; making a new mirror", extra={"last": last, "now": now})
             await self._stream.throw_away(self._lease.history, self._lease.me)
             self._known, last = {}, 0
+        self._ticks = {s for s in self._known if subjects.is_tick(s)}
+        self._ghosts = frozenset(s for s, held in self._known.items() if subjects.is_peer(s) and not held.gone)
         start = last if await self._resume(last) else await self._repair(last)
         await serve({
             "follow": lambda: self._follow(start),
@@ -111,8 +122,8 @@ class Line:
         return now.revision + 1
 
     def _take(self, loaded: Loaded) -> None:
-        self._feed = loaded.feed
-        self.alive = loaded.alive
+        self._feed, self._peers = loaded.feed, loaded.peers
+        self._alive = loaded.alive
         self._uncertified = pump.nodes_in(loaded.wanted.objects)
 
     async def _follow(self, start: int) -> None:
@@ -122,7 +133,8 @@ class Line:
                 batch = pump.readable(raw)
                 if batch.revision > newest:
                     self._known = {}
-                for message in pump.messages(batch, self._feed.apply(batch)):
+                peers = self._peers.apply(batch)  # of a replay they are not sent: all are told with the next tick
+                for message in pump.messages(batch, self._feed.apply(batch), () if self._known else peers):
                     self._count(message)
                     self._send(message)
                 self.position = batch.revision
@@ -135,6 +147,8 @@ class Line:
             self._certify(message.revision)
             return
         self._emit(message)
+        if self._told and subjects.is_peer(message.subject):
+            self._emit(pump.peers_tick(message.revision))
         if message.type == "ADDED" and (node := pump.node_of(message.subject)):
             self._emit(pump.feed_tick(node, message.revision))
 
@@ -143,18 +157,32 @@ class Line:
         for node in sorted(self._uncertified):
             self._emit(pump.feed_tick(node, revision))
         self._uncertified.clear()
+        if not self._told and not self._known:
+            self._tell_peers(revision)
+
+    def _tell_peers(self, revision: int) -> None:
+        """All of them anew with a line's first tick of its own, gone ones too. Because: whether the stream's are right
+        cannot be told by revisions, which grow with every status of a node; and they are few."""
+        for op in self._peers.all(self._ghosts):
+            self._emit(pump.peer_message(op, revision))
+        self._emit(pump.peers_tick(revision))
+        self._told = True
 
     def _emit(self, message: Message) -> None:
         """Once only: the first revisions of a line may have arrived in an earlier one's life."""
         if not self._known or pump.is_news(message.subject, message.revision, self._known):
             self._stream.send(message)
             self.messages += 1
+            if message.type == "BOOKMARK":
+                self._ticks.add(message.subject)
 
     def _count(self, message: Message) -> None:
+        if subjects.is_peer(message.subject):
+            return
         if message.type == "ADDED":
-            self.alive += 1
+            self._alive += 1
         elif message.type == "DELETED":
-            self.alive -= 1
+            self._alive -= 1
 
     async def _check(self) -> None:
         """A purge behind our back leaves no gap in the sequence, but too few messages."""
@@ -164,4 +192,4 @@ class Line:
             alive = self.alive
             held = await self._stream.count()
             if held < alive:
-                raise LineBroken(f"the stream holds {held} messages, {alive} objects are alive")
+                raise LineBroken(f"the stream holds {held} messages, {alive} are due")

@@ -19,6 +19,7 @@ from schemas.bus import subjects
 from . import pump
 from .needs import PODS
 from .nodefeed import NodeFeed
+from .peerfeed import PeerFeed
 from .pump import Fix, Message, Wanted
 from .stream import Stream
 
@@ -33,6 +34,7 @@ class Loaded(Struct, frozen=True):
     revision: int
     wanted: Wanted
     feed: NodeFeed
+    peers: PeerFeed
 
     @property
     def alive(self) -> int:
@@ -42,7 +44,7 @@ class Loaded(Struct, frozen=True):
 
 async def load(store: Store, revision: int) -> Loaded:
     """As of `revision` (0 = now). Raises Compacted, FutureRevision, StoreUnavailable."""
-    feed = NodeFeed()
+    feed, peers = NodeFeed(), PeerFeed()
     objects: dict[str, int] = {}
     after = ""
     while True:
@@ -53,11 +55,12 @@ async def load(store: Store, revision: int) -> Loaded:
             if subject := pump.subject_of(entry.key, entry.value):
                 objects[subject] = entry.revision
         feed.load(entries)
+        peers.load(entries)
         if not page.more:
             break
         after = page.entries[-1].key
     copies = {subjects.feed(id_): version for id_, version in feed.wanted()}
-    return Loaded(revision, Wanted(objects, copies), feed)
+    return Loaded(revision, Wanted(objects, copies), feed, peers)
 
 
 async def repairs(store: Store, stream: Stream, now: Loaded, fixes: Sequence[Fix]) -> AsyncGenerator[Message, None]:

@@ -27,8 +27,9 @@ MAX_PENDING = 64 * 1024 * 1024
 SHARED = (
     subjects.interest("", "v1", "services", namespaced=True),
     subjects.interest("discovery.k8s.io", "v1", "endpointslices", namespaced=True),
+    subjects.PEERS,
 )
-"""What every node may follow besides its own feed: where services lead."""
+"""What every node may follow besides its own feed: where services lead, and where other nodes' pods are."""
 
 REPLIES = 1_000_000
 """Answers a node may send to one request: a log or an exec is one request with many frames."""

@@ -28,6 +28,7 @@ from schemas.codec import splice_revision
 from schemas.errors import KubusError
 
 from .nodefeed import FeedOp, FeedPut
+from .peerfeed import PeerOp
 
 TOMBSTONE_TTL = "1h"
 """How long a DELETED frame stays (Nats-TTL). Followers away for longer start from a snapshot, which has no ghost."""
@@ -124,8 +125,9 @@ def has_holes(wanted: Wanted, known: Mapping[str, Known], last: int) -> bool:
 
 
 def is_ghost(subject: str, held: Known, wanted: Wanted) -> bool:
-    """Whether the stream shows something alive that the store does not have. A tick is no object."""
-    return not held.gone and subject not in wanted and subject != subjects.TICK and not subjects.is_feed_tick(subject)
+    """Whether the stream shows something alive that the store does not have. A tick is no object, and peers are told
+    anew by each line (peerfeed.py)."""
+    return not (held.gone or subject in wanted or subjects.is_tick(subject) or subjects.is_peer(subject))
 
 
 class Unnamed(KubusError):
@@ -163,15 +165,15 @@ def is_object(stored: bytes | None) -> bool:
     return stored is not None and stored.startswith(_HEAD) and b'"metadata":{' in stored
 
 
-def messages(batch: Batch, ops: Sequence[FeedOp]) -> list[Message]:
-    """All messages of one revision: the nodes' feeds first (what a pod needs before the pod, tombstones last), then the
-    objects, then the tick. A worker waits for its own; everybody else is a person or a cache. Skips keys that are no
-    object's.
+def messages(batch: Batch, ops: Sequence[FeedOp], peers: Sequence[PeerOp] = ()) -> list[Message]:
+    """All messages of one revision: the nodes' feeds first (what a pod needs before the pod, tombstones last), peers,
+    then the objects, then the tick. A worker waits for its own; everybody else is a person or a cache. Skips keys that
+    are no object's.
     """
     feed = [feed_message(op, batch) for op in ops]
     own = [found for change in batch.changes if (found := object_message(change, batch.request)) is not None]
     ticks = [tick(batch.revision) for change in batch.changes if change.key == keys.TICK and change.value is not None]
-    return [*feed, *own, *ticks]
+    return [*feed, *(peer_message(op, batch.revision, batch.request) for op in peers), *own, *ticks]
 
 
 def object_message(change: Change, request: str) -> Message | None:
@@ -204,6 +206,20 @@ def feed_tick(node: str, revision: int) -> Message:
     subject = subjects.feed_tick(node)
     data = events.frame("BOOKMARK", b'{"metadata":{"resourceVersion":"%d"}}' % revision)
     return Message(subject, revision, "BOOKMARK", data, f"{message_id(subject, revision)}")
+
+
+def peer_message(op: PeerOp, revision: int, request: str = "") -> Message:
+    """How a node's pods are reached from now on; a bare identity when it is gone."""
+    subject = subjects.peer(op.node)
+    type_: EventType = "DELETED" if op.gone else "MODIFIED"
+    data = events.frame(type_, splice_revision(op.value, revision))
+    return Message(subject, revision, type_, data, message_id(subject, revision), request)
+
+
+def peers_tick(revision: int) -> Message:
+    """All peers up to this revision were told."""
+    data = events.frame("BOOKMARK", b'{"metadata":{"resourceVersion":"%d"}}' % revision)
+    return Message(subjects.PEERS_TICK, revision, "BOOKMARK", data, message_id(subjects.PEERS_TICK, revision))
 
 
 def nodes_in(subjects_: Iterable[str]) -> set[str]:

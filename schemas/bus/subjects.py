@@ -115,6 +115,36 @@ def is_feed_tick(text: str) -> bool:
     return len(parts) == 6 and parts[:4] == ["watch", "api", "v1", "nodes"] and parts[5] == "tick"
 
 
+PEERS = "watch.kubus.v1.peers.>"
+"""Where every machine's pods are: one message per node, and a tick; every node may follow it."""
+PEERS_TICK = "watch.kubus.v1.peers.all.tick"
+"""Says that all peers up to its revision were told: only then does a peer's absence mean that it is gone."""
+
+
+def peer(node: str) -> str:
+    """Where it is told how to reach a node's pods."""
+    return f"watch.kubus.v1.peers.{token(node)}"
+
+
+def parse_peer(text: str) -> str:
+    """Inverse of `peer`. Raises ValueError on anything else (the peers' tick)."""
+    match text.split("."):
+        case ["watch", "kubus", "v1", "peers", node]:
+            return text_of(node)
+        case _:
+            raise ValueError(f"not a peer's subject: {text}")
+
+
+def is_peer(text: str) -> bool:
+    """Is this one of the peers' subjects, their tick included?"""
+    return text.startswith(PEERS[:-1])
+
+
+def is_tick(text: str) -> bool:
+    """Is this a tick, of whatever is told?"""
+    return text in (TICK, PEERS_TICK) or is_feed_tick(text)
+
+
 def heartbeat(node: str) -> str:
     """Where a node says once a second that it lives."""
     return f"beat.node.{token(node)}"

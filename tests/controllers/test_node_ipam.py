@@ -20,8 +20,8 @@ from schemas.core.nodestatus import NodeStatus
 from schemas.errors import ApiError
 from schemas.meta.object import ObjectMeta
 
-from .doing import do, plan_of, settle
 from . import jumping
+from .doing import do, plan_of, settle
 from .stage import Stage
 from .toy import NOW, Toy, View
 

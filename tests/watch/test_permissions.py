@@ -68,6 +68,8 @@ async def test_a_node_reads_its_feed_and_nobody_elses(cluster: Cluster) -> None:
         await master.stream_publish(subject, b'{"type":"ADDED","object":{}}', {"Kubus-Type": "ADDED"})
     assert await first(node, [subjects.feed_interest("n1")]) == [mine]
     assert await first(node, [subjects.interest("", "v1", "services", namespaced=True)]) == [service]
+    await master.stream_publish(subjects.peer("n2"), b'{"type":"MODIFIED","object":{}}', {"Kubus-Type": "MODIFIED"})
+    assert await first(node, [subjects.PEERS]) == [subjects.peer("n2")]
     for forbidden in (subjects.feed_interest("n2"), "watch.api.v1.namespaces.*.secrets.*", "watch.>",
                       "watch.api.v1.nodes.*.secrets.>"):
         with pytest.raises(Forbidden):
