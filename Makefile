@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 KUBUS := $(VENV)/bin/kubus
 PYTEST := $(VENV)/bin/pytest -q
 
-.PHONY: help setup setup-test up down purge lint test unit bench wheels
+.PHONY: help setup setup-test setup-vm up down purge lint test test-vm unit bench wheels
 
 help:  ## what there is to type
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,12 @@ lint: $(VENV)/ready  ## style, types, import contracts, house rules
 
 test: setup-test  ## set up and pass all tests
 	$(PYTEST) tests; passed=$$?; $(PY) -m tests.dockerd stop; exit $$passed
+
+setup-vm: setup-test
+	@cli/up/setup.sh vm
+
+test-vm: setup-vm  ## boot virtual machines and prove a cluster on them, from bare to reset (root; tens of minutes)
+	$(PYTEST) tests -m vm -s
 
 unit: $(VENV)/ready  ## the fast pure tests only
 	$(PYTEST) tests -m unit

@@ -103,13 +103,13 @@ def ensure_image(host: str, name: str = IMAGE) -> str:
     api = client(host)
     try:
         if not api.images(name):
-            api.import_image_from_data(_busybox_tar(), *name.rsplit(":", 1))
+            api.import_image_from_data(busybox_tar(), *name.rsplit(":", 1))
     finally:
         api.close()
     return name
 
 
-def _busybox_tar() -> bytes:
+def busybox_tar() -> bytes:
     program = BUSYBOX.read_bytes()
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:

@@ -1,5 +1,5 @@
 #!/bin/bash
-# What a fresh Debian or Ubuntu machine lacks: setup.sh venv DIR | docker | test
+# What a fresh Debian or Ubuntu machine lacks: setup.sh venv DIR | docker | test | vm
 # Installs distribution packages only as root, and only those that are missing.
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive
@@ -41,7 +41,7 @@ python_of_age() { # the first interpreter that is new enough
   say "Python 3.11 or newer is needed; this machine has $(python3 --version 2>&1)"; return 1
 }
 
-case ${1:?venv DIR, docker or test} in
+case ${1:?venv DIR, docker, test or vm} in
 venv)
   python=$(python_of_age)
   "$python" -c 'import ensurepip' 2>/dev/null || need python3-venv
@@ -58,6 +58,8 @@ docker)
   ;;
 test)
   need busybox-static iptables iproute2 openssh-server
+  # tests/lab makes hosts of these
+  need mmdebstrap debian-archive-keyring systemd-container openssh-client nftables util-linux
   # Debian's kubectl, unpacked beside whatever is installed: the oldest client that must work
   if [ ! -x .cache/kubectl/usr/bin/kubectl ]; then
     mkdir -p .cache/kubectl && cd .cache/kubectl
@@ -68,5 +70,9 @@ test)
       say "Debian's kubectl cannot be fetched; the tests use the one on PATH"
     fi
   fi
+  ;;
+vm)
+  # virtual machines for `make test-vm`
+  need qemu-system-x86 qemu-utils e2fsprogs cpio busybox-static
   ;;
 esac

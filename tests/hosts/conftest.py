@@ -1,0 +1,28 @@
+"""Hosts on this machine for the tests of this folder: one laboratory, three hosts; see tests/lab/README.md."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab import Host, Lab
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """An open laboratory of the number KUBUS_LAB; everything in it is gone afterwards."""
+    if os.geteuid() != 0:
+        pytest.skip("hosts on this machine need root: namespaces, mounts, cgroups")
+    with Lab() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def hosts(lab: Lab) -> list[Host]:
+    """n1, n2 and n3, up, with Docker and the test image."""
+    made = lab.start(3)
+    for host in made:
+        host.load_image()
+    return made
