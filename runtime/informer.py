@@ -7,7 +7,12 @@ A snapshot counts as complete only with a tick in it: the stream of a wiped disk
 an empty world must not be mistaken for a deleted one. In node mode the tick is the node's own (`feed_tick`), which
 the publisher sends when the node's feed is complete.
 
-Refuses anything not newer than what is known, per object, deletions included.
+A tick names the history it belongs to: one life of the store. Another name means a store that was put back to an
+earlier state (or is another one): its world is believed at once, however small its revisions.
+
+Refuses anything not newer than what is known, per object, deletions included. In one history a snapshot older than
+what is known is waited for until it has caught up: of several servers one may lag behind, or may have lost its newest
+messages; what lives must not be buried for that.
 """
 
 from __future__ import annotations
@@ -35,6 +40,9 @@ GRAVES = 8192
 
 PATIENT_TICKS = 5
 """Ticks (one in two seconds) below the known revision before a snapshot of an older world is believed."""
+
+PATIENT_SECONDS = 10.0
+"""The same for a node's feed, whose tick comes only once."""
 
 
 class Cache:
@@ -136,6 +144,9 @@ class Informers:
         self._marked = False
         self._ticked = 0
         self._behind = 0
+        self._patient = True
+        self._snapshots = 0
+        self._history = self._heralded = ""
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         metrics.offer(self)
 
@@ -164,6 +175,7 @@ class Informers:
 
     async def run(self) -> None:
         """Follow for ever. A listener's failure is a bug: it ends this task, and with it the process."""
+        loop = asyncio.get_running_loop()
         async with self._bus.follower(subjects.STREAM, self.filters()) as follower:
             while True:
                 for item in await follower.take():
@@ -171,12 +183,15 @@ class Informers:
                         self.take_in(item)
                     else:
                         self.mark(item)
+                        if item is Mark.RESET and self._node:
+                            loop.call_later(PATIENT_SECONDS, self.lose_patience, self._snapshots)
                 self._wake()
 
     def mark(self, mark: Mark) -> None:
         """RESET or SYNCED."""
         if mark is Mark.RESET:
-            self._buffer, self._marked, self._ticked, self._behind = {}, False, 0, 0
+            self._buffer, self._marked, self._ticked, self._behind, self._heralded = {}, False, 0, 0, ""
+            self._patient, self._snapshots = True, self._snapshots + 1
         else:
             self._marked = True
             self._complete()
@@ -185,6 +200,7 @@ class Informers:
         """One frame."""
         if frame.subject == self.tick:
             self._ticked = max(self._ticked, frame.revision)
+            self._heralded = frame.history or self._heralded
             if self._buffer is not None:
                 self._complete()
             else:
@@ -195,9 +211,18 @@ class Informers:
             return
         if self._buffer is not None:
             self._buffer[found] = frame
+            if self._node and self._marked:
+                self._complete()
             return
         self._apply(*found, frame)
         self.revision = max(self.revision, frame.revision)
+
+    def lose_patience(self, snapshot: int) -> None:
+        """A node's snapshot (counted from 1) has had its time to catch up: it is what there is."""
+        if snapshot == self._snapshots and self._buffer is not None:
+            self._patient = False
+            self._complete()
+            self._wake()
 
     async def caught_up(self, revision: int, timeout: float = 10.0) -> None:
         """Wait until everything up to `revision` was seen. Raises TimeoutError after `timeout` seconds."""
@@ -231,11 +256,15 @@ class Informers:
 
     def _complete(self) -> None:
         """The snapshot is whole: apply what differs. Keys it does not hold are gone."""
-        if not self._marked or not self._ticked or self._buffer is None or self._is_behind():
+        if not self._marked or not self._ticked or self._buffer is None:
+            return
+        newest = max([self._ticked, *(frame.revision for frame in self._buffer.values())])
+        reborn = bool(self._history and self._heralded and self._heralded != self._history)
+        if not reborn and self._is_behind(newest):
             return
         fresh, self._buffer = self._buffer, None
-        newest = max([self._ticked, *(frame.revision for frame in fresh.values())])
-        if self._behind:
+        self._history = self._heralded or self._history
+        if reborn or self._behind:
             log.warning("the store has another history; beginning anew", extra={"known": self.revision, "now": newest})
             self.revision = newest
             for cache in self._caches.values():
@@ -252,15 +281,17 @@ class Informers:
         self.synced.set()
         log.info("caches are complete", extra={"objects": sum(map(len, self._caches.values())), "revision": newest})
 
-    def _is_behind(self) -> bool:
-        """A stream that lost its newest messages must first get them again: its snapshot would bury what lives.
+    def _is_behind(self, newest: int) -> bool:
+        """A snapshot older than what we know: wait until the missing has come, but not for ever.
 
-        Ticks that go on below what we know mean another history (a store restored from a backup). A node's own tick
-        comes only once and proves nothing of the sort.
+        Ticks that go on below what we know mean another history, whose ticks had no name. A node's feed may well be
+        older than what was seen of it: tombstones expire.
         """
-        if self._node or self._ticked >= self.revision:
+        if (newest if self._node else self._ticked) >= self.revision:
             self._behind = 0
             return False
+        if self._node:
+            return self._patient
         self._behind += 1
         return self._behind <= PATIENT_TICKS
 

@@ -1,6 +1,7 @@
 """A synchronous API client for people's commands: the standard library's HTTP, one kept-alive TLS connection.
 
 Reads a kubeconfig; speaks JSON values, not structs, so that a command starts fast (no asyncio, no aiohttp).
+When a server does not answer the cluster's others are tried, in turn; what may have been done is never sent again.
 Refuses plain http: credentials must not travel in the clear.
 """
 
@@ -10,11 +11,12 @@ import base64
 import http.client
 import json
 import os
+import select
 import ssl
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from schemas.errors import KubusError, Unreachable
@@ -22,6 +24,8 @@ from schemas.errors import KubusError, Unreachable
 from .refusals import error_of
 
 SECONDS = 30.0
+CONNECT_SECONDS = 3.0
+"""For one of several servers; the only one gets SECONDS."""
 
 
 class BadKubeconfig(KubusError):
@@ -29,14 +33,13 @@ class BadKubeconfig(KubusError):
 
 
 class Rest:
-    """One server, one user."""
+    """One cluster, one user. `server` is the one in use, `others` are those that may take its place."""
 
-    def __init__(self, server: str, context: ssl.SSLContext, *, token: str = "", namespace: str = "") -> None:
-        parts = urlsplit(server)
-        if parts.scheme != "https" or not parts.hostname:
-            raise BadKubeconfig(f"the server must be https://HOST:PORT, not {server}")
-        self.server, self.namespace = server, namespace
-        self._host, self._port, self._base = parts.hostname, parts.port or 443, parts.path.rstrip("/")
+    def __init__(self, server: str, context: ssl.SSLContext, *, token: str = "", namespace: str = "",
+                 others: Sequence[str] = ()) -> None:
+        self._servers = [_address(url) for url in dict.fromkeys((server, *others))]
+        self._turn = 0
+        self.namespace = namespace
         self._context, self._token = context, token
         self._link: http.client.HTTPSConnection | None = None
 
@@ -49,16 +52,23 @@ class Rest:
             cluster = _pick(text["clusters"], chosen["cluster"])["cluster"]
             user = _pick(text["users"], chosen["user"])["user"]
             tls = _tls(cluster, user)
-            return cls(cluster["server"], tls, token=user.get("token", ""), namespace=chosen.get("namespace", ""))
+            others = _others(cluster, text["clusters"]) if not context else ()
+            return cls(cluster["server"], tls, token=user.get("token", ""), namespace=chosen.get("namespace", ""),
+                       others=others)
         except (KeyError, TypeError, ValueError, OSError) as error:
             raise BadKubeconfig(f"kubeconfig {path}: {error}") from error
+
+    @property
+    def server(self) -> str:
+        """The URL in use."""
+        return self._servers[self._turn % len(self._servers)].url
 
     def json(self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Any = None,
              accept: str = "application/json", content_type: str = "application/json") -> Any:
         """One call, answered as a JSON value. Raises the ApiError tree, or Unreachable."""
         content = None if body is None else json.dumps(body).encode()
         headers = {"Accept": accept, **({"Content-Type": content_type} if content is not None else {})}
-        answer = self._send(method, self._target(path, query), content, headers, seconds=SECONDS)
+        answer = self._send(method, _target(path, query), content, headers, seconds=SECONDS)
         raw = answer.read()
         if answer.status >= 400:
             raise error_of(answer.status, raw)
@@ -66,8 +76,8 @@ class Rest:
 
     def watch(self, path: str, *, query: Mapping[str, str], accept: str = "application/json") -> Iterator[Any]:
         """Frames as JSON values until the server ends the stream. Raises the ApiError tree, also for an ERROR frame."""
-        fresh = Rest(self.server, self._context, token=self._token)
-        answer = fresh._send("GET", self._target(path, query), None, {"Accept": accept}, seconds=None)
+        fresh = Rest(self.server, self._context, token=self._token, others=[s.url for s in self._servers])
+        answer = fresh._send("GET", _target(path, query), None, {"Accept": accept}, seconds=None)
         try:
             if answer.status >= 400:
                 raise error_of(answer.status, answer.read())
@@ -77,7 +87,7 @@ class Rest:
                     raise error_of(frame["object"].get("code", 500), json.dumps(frame["object"]).encode())
                 yield frame
         except (OSError, http.client.HTTPException) as error:
-            raise Unreachable(f"the watch on {self.server} was cut: {error}") from error
+            raise Unreachable(f"the watch on {fresh.server} was cut: {error}") from error
         finally:
             fresh.close()
 
@@ -87,26 +97,75 @@ class Rest:
             self._link.close()
             self._link = None
 
-    def _target(self, path: str, query: Mapping[str, str] | None) -> str:
-        return self._base + path + ("?" + urlencode(query) if query else "")
-
     def _send(self, method: str, target: str, body: bytes | None, headers: dict[str, str], *,
               seconds: float | None) -> http.client.HTTPResponse:
+        """What cannot be asked at all is asked elsewhere; what was asked and not answered only when it reads."""
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
-        again = self._link is not None and method == "GET"  # a kept connection may have been closed while idle
-        if self._link is None:
-            self._link = http.client.HTTPSConnection(self._host, self._port, timeout=seconds, context=self._context)
-        try:
-            self._link.request(method, target, body, headers)
-            return self._link.getresponse()
-        except (OSError, http.client.HTTPException) as error:
+        if self._link is not None and method != "GET" and _has_ended(self._link):
             self.close()
-            if again:
-                return self._send(method, target, body, headers, seconds=seconds)
-            raise Unreachable(
-                f"cannot reach {self.server}: {error}; is the cluster up (`kubus up`), is the kubeconfig its own?"
-            ) from error
+        failures: list[str] = []
+        tries = len(self._servers) + (self._link is not None)  # a kept connection may have been closed while idle
+        while True:
+            kept, asked = self._link, False
+            try:
+                link = kept or self._connect(seconds)
+                asked = True
+                link.request(method, self._servers[self._turn % len(self._servers)].base + target, body, headers)
+                return link.getresponse()
+            except (OSError, http.client.HTTPException) as error:
+                failures.append(f"{self.server}: {error}")
+                self.close()
+                self._turn += kept is None
+                if len(failures) == tries or (asked and method != "GET"):
+                    raise Unreachable(_unanswered(failures, asked and method != "GET")) from error
+
+    def _connect(self, seconds: float | None) -> http.client.HTTPSConnection:
+        address = self._servers[self._turn % len(self._servers)]
+        patience = CONNECT_SECONDS if len(self._servers) > 1 else SECONDS
+        link = http.client.HTTPSConnection(address.host, address.port, timeout=patience, context=self._context)
+        link.connect()
+        link.sock.settimeout(seconds)
+        self._link = link
+        return link
+
+
+class _Address(NamedTuple):
+    url: str
+    host: str
+    port: int
+    base: str
+
+
+def _address(url: str) -> _Address:
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname:
+        raise BadKubeconfig(f"the server must be https://HOST:PORT, not {url}")
+    return _Address(url, parts.hostname, parts.port or 443, parts.path.rstrip("/"))
+
+
+def _has_ended(link: http.client.HTTPSConnection) -> bool:
+    """Nothing was asked, so whatever there is to read is the server's goodbye."""
+    return bool(select.select([link.sock], [], [], 0)[0]) if link.sock else True
+
+
+def _target(path: str, query: Mapping[str, str] | None) -> str:
+    return path + ("?" + urlencode(query) if query else "")
+
+
+def _unanswered(failures: Sequence[str], may_be_done: bool) -> str:
+    words = f"cannot reach {'; '.join(failures)}"
+    if may_be_done:
+        return f"{words}; the request may have been carried out all the same: look before you repeat it"
+    return f"{words}; is the cluster up (`kubus up`), is the kubeconfig its own?"
+
+
+def _others(cluster: Mapping[str, Any], entries: Any) -> list[str]:
+    """Servers of the same cluster: those that the same authority vouches for. A context that was asked for by name
+    means that very server."""
+    authority = cluster.get("certificate-authority-data")
+    found = (entry["cluster"] for entry in entries)
+    return [c["server"] for c in found if authority and c.get("certificate-authority-data") == authority]
 
 
 def _read(path: Path) -> Any:

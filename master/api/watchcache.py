@@ -41,6 +41,8 @@ class Frame(Protocol):
     def revision(self) -> int: ...
     @property
     def object(self) -> bytes: ...
+    @property
+    def history(self) -> str: ...
 
 
 class Item(Struct, gc=False):
@@ -193,10 +195,12 @@ class WatchCache:
         self.synced = asyncio.Event()
         self.revision = 0
         self.certain = 0
+        self.history = ""
         self.heard = 0.0
         self._snapshot: dict[tuple[str, str, str], tuple[Items, Items]] = {}
         self._filling = True
         self._marked = False
+        self._heralded = ""
         self._changed: set[KindCache] = set()
 
     def __getitem__(self, kind: Kind) -> KindCache:
@@ -210,7 +214,7 @@ class WatchCache:
 
     def reset(self) -> None:
         """A fresh snapshot begins."""
-        self._filling, self._marked = True, False
+        self._filling, self._marked, self._heralded = True, False, ""
         self._snapshot = {}
         self.certain = 0
 
@@ -223,7 +227,7 @@ class WatchCache:
     def apply(self, frame: Frame) -> None:
         """One frame of the mirror."""
         if frame.subject == subjects.TICK:
-            self._tick(frame.revision)
+            self._tick(frame.revision, frame.history)
             return
         where = subjects.parse(frame.subject)
         key = (where.group, where.version, where.plural)
@@ -241,8 +245,9 @@ class WatchCache:
             cache.put(item)
         self._changed.add(cache)
 
-    def _tick(self, revision: int) -> None:
+    def _tick(self, revision: int, history: str) -> None:
         self.certain = revision
+        self._heralded = history or self._heralded
         if self._filling:
             if self._marked:
                 self._complete()
@@ -253,7 +258,9 @@ class WatchCache:
     def _complete(self) -> None:
         seen = (item.revision for pair in self._snapshot.values() for side in pair for item in side.values())
         newest = max(self.certain, max(seen, default=0))
-        fresh = not self.synced.is_set() or newest < self.revision
+        reborn = self._heralded != self.history  # revisions of another life of the store mean nothing here
+        fresh = not self.synced.is_set() or newest < self.revision or reborn
+        self.history = self._heralded
         for key, cache in self.kinds.items():
             items, graves = self._snapshot.get(key, ({}, {}))
             if fresh:

@@ -150,12 +150,12 @@ class Line:
         if self._told and subjects.is_peer(message.subject):
             self._emit(pump.peers_tick(message.revision))
         if message.type == "ADDED" and (node := pump.node_of(message.subject)):
-            self._emit(pump.feed_tick(node, message.revision))
+            self._emit(pump.feed_tick(node, message.revision, self._lease.history))
 
     def _certify(self, revision: int) -> None:
-        self._emit(pump.tick(revision))
+        self._emit(pump.tick(revision, self._lease.history))
         for node in sorted(self._uncertified):
-            self._emit(pump.feed_tick(node, revision))
+            self._emit(pump.feed_tick(node, revision, self._lease.history))
         self._uncertified.clear()
         if not self._told and not self._known:
             self._tell_peers(revision)

@@ -45,12 +45,15 @@ class Message(Struct, frozen=True):
     data: bytes
     id: str
     request: str = ""
+    history: str = ""
 
     def headers(self) -> dict[str, str]:
         """NATS headers, without those that only the sender knows."""
         found = {events.REVISION: str(self.revision), events.TYPE: self.type, events.MESSAGE_ID: self.id}
         if self.request:
             found[events.REQUEST] = self.request
+        if self.history:
+            found[events.HISTORY] = self.history
         if self.type == "DELETED":
             found["Nats-TTL"] = TOMBSTONE_TTL
         return found
@@ -195,17 +198,17 @@ def feed_message(op: FeedOp, batch: Batch) -> Message:
     return Message(subject, batch.revision, type_, data, message_id(subject, batch.revision), batch.request)
 
 
-def tick(revision: int) -> Message:
-    """A bookmark: all before this revision has been sent."""
+def tick(revision: int, history: str = "") -> Message:
+    """A bookmark: all before this revision has been sent. `history`: of which life of the store."""
     data = events.frame("BOOKMARK", b'{"metadata":{"resourceVersion":"%d"}}' % revision)
-    return Message(subjects.TICK, revision, "BOOKMARK", data, message_id(subjects.TICK, revision))
+    return Message(subjects.TICK, revision, "BOOKMARK", data, message_id(subjects.TICK, revision), history=history)
 
 
-def feed_tick(node: str, revision: int) -> Message:
+def feed_tick(node: str, revision: int, history: str = "") -> Message:
     """A node's own bookmark: its feed is complete. Without one, an empty feed (a wiped mirror) means nothing to it."""
     subject = subjects.feed_tick(node)
     data = events.frame("BOOKMARK", b'{"metadata":{"resourceVersion":"%d"}}' % revision)
-    return Message(subject, revision, "BOOKMARK", data, f"{message_id(subject, revision)}")
+    return Message(subject, revision, "BOOKMARK", data, message_id(subject, revision), history=history)
 
 
 def peer_message(op: PeerOp, revision: int, request: str = "") -> Message:

@@ -81,12 +81,16 @@ class Stream:
 
     async def _enter(self, history: str, holder: str) -> dict[str, Known]:
         await self._bus.stream_ensure(STREAM, ["watch.>", f"{FENCE}.*"], max_per_subject=1, allow_ttl=True)
-        self._last_id = f"fence@{secrets.token_hex(8)}"
-        fence = {events.MESSAGE_ID: self._last_id}
-        self._last = await self._bus.stream_publish(f"{FENCE}.{history}", holder.encode(), fence)
+        number = secrets.randbits(48) + 1
+        self._last_id = f"fence@{number:x}"
+        fence = {events.MESSAGE_ID: self._last_id, events.REVISION: str(number)}
+        subject = f"{FENCE}.{history}"
+        self._last = await self._bus.stream_publish(subject, holder.encode(), fence)
+        held: dict[str, tuple[int, str]] = {}
         try:
             async with asyncio.timeout(READ_SECONDS):
-                held = await self._bus.stream_last(STREAM)
+                while held.get(subject, (0, ""))[0] != number:  # a server of several may not have the newest yet
+                    held = await self._bus.stream_last(STREAM)
         except TimeoutError as error:
             raise Unreachable(f"the stream {STREAM} could not be read in {READ_SECONDS:g} s") from error
         return {s: Known(revision, type_ == "DELETED") for s, (revision, type_) in held.items()}

@@ -166,7 +166,7 @@ class Bus:
         """Create or change a stream; `max_age` in seconds. Raises Unreachable, BadRequest, Forbidden."""
         wanted = jetstream.stream_config(
             name, subjects, max_per_subject=max_per_subject, max_age=max_age, max_bytes=max_bytes,
-            allow_ttl=allow_ttl, memory=memory)
+            allow_ttl=allow_ttl, memory=memory, replicas=self.config.replicas)
         await jetstream.ensure_stream(self._api, wanted)
 
     def stream_publish(self, subject: str, data: bytes,

@@ -62,6 +62,11 @@ class Client(_nats.Client):
         return str(self._server_info.get("server_id", ""))
 
     @property
+    def clustered(self) -> bool:
+        """Is it one of several servers?"""
+        return bool(self._server_info.get("cluster"))
+
+    @property
     def encrypted(self) -> bool:
         return bool(self._server_info.get("tls_required"))
 
@@ -86,16 +91,16 @@ MaxPayloadError: type[Exception] = _errors.MaxPayloadError
 NoServersError: type[Exception] = _errors.NoServersError
 
 
-async def dial(servers: list[str], gone: Callable[[], None], on_error: Callable[[Exception], Awaitable[None]],
-               **options: Any) -> Client:
-    """One attempt per server. Raises an Error of nats-py, OSError or TimeoutError.
+async def dial(server: str, gone: Callable[[], None], on_error: Callable[[Exception], Awaitable[None]], *,
+               ping_seconds: int, connect_seconds: int, **options: Any) -> Client:
+    """One attempt. Raises an Error of nats-py, OSError or TimeoutError.
 
-    Pings every 5 s and gives up after two unanswered ones, so a silent peer is noticed within 15 s. No outbound
-    buffer while disconnected: what cannot be sent now fails now.
+    Gives up after two unanswered pings, so a silent peer is noticed within three intervals. No outbound buffer while
+    disconnected: what cannot be sent now fails now.
     """
     client = Client(gone)
     await client.connect(
-        servers=servers, error_cb=on_error, allow_reconnect=False, max_reconnect_attempts=1, reconnect_time_wait=0,
-        connect_timeout=5, ping_interval=5, max_outstanding_pings=2, pending_size=0, **options,
+        servers=[server], error_cb=on_error, allow_reconnect=False, max_reconnect_attempts=1, reconnect_time_wait=0,
+        connect_timeout=connect_seconds, ping_interval=ping_seconds, max_outstanding_pings=2, pending_size=0, **options,
     )
     return client

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 import re
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
@@ -25,6 +26,9 @@ from . import client as nats
 
 log = logging.getLogger(__name__)
 DELAYS = jittered(exponential(0.05, 2.0, 2.0))
+ALONE, AMONG_OTHERS = (5, 5), (1, 3)
+"""Seconds between pings, seconds to connect. Where another server can be had, a dead one must be left before its node
+counts as dead (5 s without a beat): three seconds to notice, and the next one is tried first."""
 UNSENT_BYTES = 8 * 1024 * 1024
 """More than this unsent: a publisher waits for the server first."""
 _REFUSED = re.compile(r"permissions violation for (publish|subscription) to ['\"]([^'\"]*)['\"]", re.IGNORECASE)
@@ -56,6 +60,9 @@ class Connection:
         self.config = config
         self.epoch = 0
         self.server_id = ""
+        self.clustered = False
+        self._servers = _order(config)
+        self._turn = 0
         self.last_error = "never tried"
         self._client: nats.Client | None = None
         self._listening: list[Listening] = []
@@ -192,7 +199,9 @@ class Connection:
                     self._went_down()
                     await self._discard(client)
                 self._tried.set()
-            await asyncio.sleep(DELAYS(failures) if failures else 0)
+            self._turn += 1  # whatever ended: another server first
+            rounds = failures // len(self._servers)
+            await asyncio.sleep(DELAYS(rounds) if rounds else 0)
 
     def _failed(self, error: BaseException, failures: int) -> None:
         self.last_error = self.last_error if isinstance(error, nats.NoServersError) else _words(error)
@@ -202,8 +211,10 @@ class Connection:
 
     async def _dial(self, gone: asyncio.Event) -> nats.Client:
         config = self.config
-        servers = [url.strip() for url in config.url.split(",")]
-        client = await nats.dial(servers, gone.set, self._error, name=config.identity, **_credentials(config))
+        server = self._servers[self._turn % len(self._servers)]
+        ping, patience = ALONE if len(self._servers) == 1 else AMONG_OTHERS
+        client = await nats.dial(server, gone.set, self._error, ping_seconds=ping, connect_seconds=patience,
+                                 name=config.identity, **_credentials(config))
         try:
             if config.ca and not client.encrypted:
                 raise Unreachable(f"the bus at {config.url} does not offer TLS; refusing to speak plaintext")
@@ -227,7 +238,7 @@ class Connection:
 
     def _came_up(self, client: nats.Client) -> None:
         self.epoch += 1
-        self.server_id = client.server_id
+        self.server_id, self.clustered = client.server_id, client.clustered
         self._client = client
         self._tried.set()
         self._up.set()
@@ -268,6 +279,14 @@ class Connection:
                 wanted.refusal = forbidden
         for watcher in list(self._watchers):
             watcher.refused(verb, subject, forbidden)
+
+
+def _order(config: BusConfig) -> list[str]:
+    """A master's services go to the server beside them first, which is written first; nodes spread over all."""
+    servers = [url.strip() for url in config.url.split(",")]
+    if config.identity.startswith("node."):
+        random.SystemRandom().shuffle(servers)
+    return servers
 
 
 def _credentials(config: BusConfig) -> dict[str, Any]:

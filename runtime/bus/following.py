@@ -28,7 +28,9 @@ from .messages import DESCRIPTION, STATUS, Frame, Mark, delivery_of, frame_of, h
 
 log = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 5.0
-SILENT_SECONDS = 3 * HEARTBEAT_SECONDS
+CLUSTER_HEARTBEAT_SECONDS = 2.0
+"""Of several servers the one that serves our consumer may die while ours lives on: only silence tells."""
+SILENT_BEATS = 3
 RESUME_SECONDS = 120.0
 """Tombstones in the stream must live several times longer than this."""
 MOST_FRAMES = 131_072
@@ -62,7 +64,7 @@ class Follower:
         loop = asyncio.get_running_loop()
         self._heard = loop.time()
         self._unwatch = connection.watch(self)
-        self._watchdog = loop.call_later(HEARTBEAT_SECONDS, self._check_silence)
+        self._watchdog = loop.call_later(self._beat, self._check_silence)
 
     # -- reading
 
@@ -130,6 +132,11 @@ class Follower:
 
     # -- the consumer
 
+    @property
+    def _beat(self) -> float:
+        """Seconds between two signs of life."""
+        return CLUSTER_HEARTBEAT_SECONDS if self._connection.clustered else HEARTBEAT_SECONDS
+
     async def _establish(self) -> None:
         """Create the consumer that `_want` asks for; tries for ever. Raises Forbidden and BadRequest."""
         failures = 0
@@ -157,7 +164,7 @@ class Follower:
         self._listening = await self._connection.listen(deliver, arrived)
         subject, body = jetstream.consumer_request(
             self.stream, name, deliver, self.filters, start=self.sequence + 1 if resume else 0,
-            heartbeat=HEARTBEAT_SECONDS, headers_only=self._headers_only)
+            heartbeat=self._beat, headers_only=self._headers_only)
         # Frames may come before the answer does; `_want` is cleared first so that a cut meanwhile sets it again.
         self._want = ""
         if not resume:
@@ -268,9 +275,9 @@ class Follower:
 
     def _check_silence(self) -> None:
         loop = asyncio.get_running_loop()
-        self._watchdog = loop.call_later(HEARTBEAT_SECONDS, self._check_silence)
+        self._watchdog = loop.call_later(self._beat, self._check_silence)
         listening = self._connection.connected and self._consumer and not self._want
-        if listening and loop.time() - self._heard > SILENT_SECONDS:
+        if listening and loop.time() - self._heard > SILENT_BEATS * self._beat:
             log.warning("the stream is silent, following anew", extra={"stream": self.stream})
             self._consumer = self._server = ""
             self._lost()

@@ -21,6 +21,8 @@ API_SECONDS = 5.0
 SECOND = 1_000_000_000
 """JetStream's durations are nanoseconds."""
 NO_STREAM = 10059
+NO_PEERS = 10005
+"""Not enough servers are up for as many copies."""
 MOST_CONSUMERS = 100_000
 """Followers of one stream. nats-server 2.15 allows 1,000 where nothing is said (nats-server PR 8337), -1 included."""
 Request = Callable[[str, bytes], Awaitable[Message]]
@@ -28,6 +30,10 @@ Request = Callable[[str, bytes], Awaitable[Message]]
 
 class NoStream(Unreachable):
     """The stream does not exist (yet, or any more)."""
+
+
+class NoPeers(Unreachable):
+    """Fewer servers are up than copies are wanted."""
 
 
 class Sequences(msgspec.Struct, frozen=True):
@@ -56,28 +62,42 @@ async def call(request: Request, subject: str, body: Any = None) -> Answer:
     words = f"{subject}: {answer.error.description} ({answer.error.err_code})"
     if answer.error.err_code == NO_STREAM:
         raise NoStream(words)
+    if answer.error.err_code == NO_PEERS:
+        raise NoPeers(words)
     if answer.error.code >= 500 or answer.error.code == 404:
         raise Unreachable(words)
     raise BadRequest(words)
 
 
 async def ensure_stream(request: Request, wanted: dict[str, Any]) -> None:
-    """Create the stream, or change it where it differs from `wanted`. Safe to repeat and to race."""
+    """Create the stream, or change it where it differs from `wanted`. Safe to repeat and to race.
+
+    With too few servers up for all copies it is made with one, or left with what it has: asked again, it gets them.
+    """
     name = wanted["name"]
     try:
         found = await call(request, f"STREAM.INFO.{name}")
     except NoStream:
-        try:
-            await call(request, f"STREAM.CREATE.{name}", wanted)
-        except BadRequest:  # somebody else created it first, with other settings
-            await call(request, f"STREAM.UPDATE.{name}", wanted)
+        await _create(request, name, wanted)
         return
     if any(found.config.get(key) != value for key, value in wanted.items() if value or key in found.config):
+        try:
+            await call(request, f"STREAM.UPDATE.{name}", wanted)
+        except NoPeers:
+            await call(request, f"STREAM.UPDATE.{name}", wanted | {"num_replicas": found.config["num_replicas"]})
+
+
+async def _create(request: Request, name: str, wanted: dict[str, Any]) -> None:
+    try:
+        await call(request, f"STREAM.CREATE.{name}", wanted)
+    except NoPeers:
+        await call(request, f"STREAM.CREATE.{name}", wanted | {"num_replicas": 1})
+    except BadRequest:  # somebody else created it first, with other settings
         await call(request, f"STREAM.UPDATE.{name}", wanted)
 
 
 def stream_config(name: str, subjects: Sequence[str], *, max_per_subject: int, max_age: float, max_bytes: int,
-                  allow_ttl: bool, memory: bool) -> dict[str, Any]:
+                  allow_ttl: bool, memory: bool, replicas: int = 1) -> dict[str, Any]:
     """JetStream's StreamConfig. Durations in seconds; 0 = no limit for counts and age, -1 for bytes."""
     return {
         "name": name,
@@ -85,7 +105,7 @@ def stream_config(name: str, subjects: Sequence[str], *, max_per_subject: int, m
         "retention": "limits",
         "storage": "memory" if memory else "file",
         "discard": "old",
-        "num_replicas": 1,
+        "num_replicas": replicas,
         "max_msgs_per_subject": max_per_subject or -1,
         "max_age": int(max_age * SECOND),
         "max_bytes": max_bytes,

@@ -36,6 +36,8 @@ class Frame(Struct, frozen=True):
     object: bytes
     request: str
     sequence: int
+    history: str = ""
+    """Ticks only: which life of the store they certify."""
 
 
 class Mark(Enum):
@@ -89,4 +91,5 @@ def frame_of(subject: str, data: bytes, headers: Mapping[str, str], sequence: in
         object=events.object_of(data, type_) if type_ and data else data,
         request=headers.get(events.REQUEST, ""),
         sequence=sequence,
+        history=headers.get(events.HISTORY, ""),
     )

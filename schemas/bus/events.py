@@ -10,6 +10,8 @@ REVISION = "Kubus-Revision"
 TYPE = "Kubus-Type"
 REQUEST = "Kubus-Request"
 MESSAGE_ID = "Nats-Msg-Id"
+HISTORY = "Kubus-History"
+"""On ticks: which life of the store the mirror shows. Another name: revisions of before mean nothing any more."""
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
 

@@ -148,7 +148,6 @@ async def test_the_disk_is_wiped_and_the_stream_refilled_further_than_before(nat
 
 async def test_the_stream_is_deleted_under_a_running_server(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runtime.bus.following.HEARTBEAT_SECONDS", 0.3)
-    monkeypatch.setattr("runtime.bus.following.SILENT_SECONDS", 0.9)
     await mirror.ensure(bus)
     await mirror.put(bus, "watch.old", 1)
     w = world(bus)
