@@ -24,6 +24,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "kubeconfig": ("cli.commands.kubeconfig", "kubeconfig", "Print the operator's kubeconfig, or its path."),
     "agent": ("cli.commands.agent", "agent", "Run this machine's kubelet agent, or remove what it left."),
     "master": ("cli.commands.master", "master", "Make this machine a master, and ask how it is."),
+    "node": ("cli.commands.node", "node", "Worker machines: add, list, drain, upgrade, remove."),
     "version": ("cli.commands.version", "version", "Versions of this command and of the server."),
 }
 

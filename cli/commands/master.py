@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.commands.master_init import init
+
 if TYPE_CHECKING:
     from master.install.places import Places
     from master.install.topology import Topology
@@ -46,7 +48,10 @@ def read(config: Path | None, etc: Path, state: Path) -> tuple[Topology, Places]
 
 @click.group()
 def master() -> None:
-    """Make this machine a master, and ask how it is."""
+    """Make this machine a master, and ask how it is; `init` does it to others."""
+
+
+master.add_command(init)
 
 
 @master.command()

@@ -67,6 +67,11 @@ def machines(text: str) -> tuple[Machine, ...]:
     return tuple(machine for machine in found.values() if machine.role)
 
 
+def shared(text: str) -> Mapping[str, Any]:
+    """The variables of all machines (`all.vars`). Raises BadInventory."""
+    return dict(_mapping(_mapping(_load(text).get("all")).get("vars")))
+
+
 def with_machine(text: str, machine: Machine) -> str:
     """The text with this machine in its group; keys that are there and not ours stay. Raises BadInventory."""
     top = _load(text)

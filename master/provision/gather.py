@@ -144,7 +144,6 @@ def gather(asked: dict[str, Any]) -> dict[str, Any]:
     """Everything, as one JSON value; its words are master.provision.facts.Facts."""
     system, (hierarchy, controllers), (total, available) = os_release(), cgroups(), memory()
     places = asked.get("reach") or []
-    in_container = Path("/run/systemd/container").exists()
     return {
         "os": system.get("ID", ""), "os_like": system.get("ID_LIKE", ""), "os_version": system.get("VERSION_ID", ""),
         "os_name": system.get("PRETTY_NAME", ""), "kernel": platform.release(), "arch": platform.machine(),
@@ -153,7 +152,7 @@ def gather(asked: dict[str, Any]) -> dict[str, Any]:
         "cpus": os.cpu_count() or 1, "memory": total, "memory_free": available,
         "disk_free": min(free("/var/lib/docker"), free("/opt/kubus")), "fsync_ms": fsync_ms("/var/lib"),
         "machine_id": text("/etc/machine-id"),
-        "system_uuid": "" if in_container else text("/sys/class/dmi/id/product_uuid").lower(),
+        "system_uuid": text("/sys/class/dmi/id/product_uuid").lower(),
         "engines": running(), "docker": docker(), "listening": listening(), "reach": reach(places),
         "address": address(places[0][0] if places else "192.0.2.1"), "agent": agent(),
         "agent_ca": text("/etc/kubus/agent/ca.crt"), "master": text("/etc/kubus/master.json"), "clock": time.time(),

@@ -28,7 +28,7 @@ class NoWheel(ProvisionError):
 
 
 def gather(folder: Path, given: Path | None) -> Path:
-    """`folder`, holding the given folder's wheels and ours. Raises NoWheel."""
+    """`folder`, holding the given folder's wheels (none given: those it held before) and ours. Raises NoWheel."""
     folder.mkdir(parents=True, exist_ok=True)
     sources = sorted(given.glob("*.whl")) if given else []
     if given and not sources:
@@ -37,7 +37,7 @@ def gather(folder: Path, given: Path | None) -> Path:
     name, content = (ours[-1].name, ours[-1].read_bytes()) if ours else own()
     wanted = {path.name for path in sources if path not in ours} | {name}
     for old in folder.glob("*.whl"):
-        if old.name not in wanted:
+        if old.name not in wanted and (given or old.name.startswith("kubus-")):
             old.unlink()
     for path in sources:
         if path not in ours and not _same(path, folder / path.name):

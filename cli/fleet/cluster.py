@@ -1,0 +1,125 @@
+"""What adding a machine must know of the cluster: its nodes, where its masters are, a token that lets a machine in."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from cli.session import Session, find_kubeconfig
+from master.provision.facts import Known, World
+from schemas.coordination.lease import LEASE
+from schemas.core.node import NODE
+from schemas.errors import KubusError, NotFound
+
+LEASES = "kube-node-lease"
+NATS_PORT = 4222
+LOOPBACK = ("127.0.0.1", "localhost", "::1", "0.0.0.0")
+TOKEN_SECONDS = 30.0
+
+
+class NotAFleet(KubusError):
+    """The kubeconfig's cluster cannot take machines."""
+
+
+class NoToken(KubusError):
+    """No join token could be made; says what `kubus token create` said."""
+
+
+class Token(Struct, frozen=True, forbid_unknown_fields=False):
+    """What `kubus token create -o json` prints, as far as a machine needs it."""
+
+    token: str
+    id: str
+    caHash: str
+    servers: tuple[str, ...]
+
+
+class Reach(Struct, frozen=True):
+    """Which cluster is meant: the global options of every verb."""
+
+    kubeconfig: str = ""
+    context: str = ""
+
+    def session(self) -> Session:
+        """A connection of one's own (a thread needs one)."""
+        return Session(self.kubeconfig, "", self.context)
+
+
+def servers(path: Path) -> list[str]:
+    """https URLs of every master a kubeconfig names, without doubles."""
+    import yaml
+
+    content = yaml.safe_load(path.read_text()) or {}
+    return list(dict.fromkeys(str(each["cluster"]["server"]) for each in content.get("clusters") or ()))
+
+
+def places(urls: Sequence[str]) -> list[tuple[str, int]]:
+    """What a worker must reach: each master's API and NATS. Raises NotAFleet for a cluster of this machine only."""
+    found: list[tuple[str, int]] = []
+    for url in urls:
+        parts = urlsplit(url)
+        if not parts.hostname or parts.hostname in LOOPBACK:
+            raise NotAFleet(f"the API server is at {url}, which other machines cannot reach: `kubus up` makes a "
+                            "cluster of this machine alone; `kubus master init HOST` begins one of several machines")
+        found += [(parts.hostname, parts.port or 443), (parts.hostname, NATS_PORT)]
+    return found
+
+
+def world(reach: Reach, session: Session) -> World:
+    """What preflight compares machines with. Raises NotAFleet and what the API answers."""
+    told = session.get("/kubus/v1/ca")
+    nodes = session.get(NODE.path())["items"]
+    return World(nodes=tuple(map(known, nodes)), ca_cert=str(told.get("ca", "")) if isinstance(told, Mapping) else "",
+                 reach=places(servers(find_kubeconfig(reach.kubeconfig))))
+
+
+def known(node: Mapping[str, Any]) -> Known:
+    """A Node as preflight sees it."""
+    machine = (node.get("status") or {}).get("nodeInfo") or {}
+    return Known(node["metadata"]["name"], str(machine.get("machineID", "")), str(machine.get("systemUUID", "")),
+                 is_ready(node))
+
+
+def is_ready(node: Mapping[str, Any] | None) -> bool:
+    """Does the Node say Ready?"""
+    conditions = ((node or {}).get("status") or {}).get("conditions") or ()
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def renewed(session: Session, name: str) -> str:
+    """The node's Lease's renewTime; "" when it has none."""
+    try:
+        return str(session.get(LEASE.path(LEASES, name))["spec"].get("renewTime") or "")
+    except NotFound:
+        return ""
+
+
+def token(reach: Reach, node: str) -> Token:
+    """A single-use token bound to that node's name, for an hour. Raises NoToken."""
+    import msgspec
+
+    which = [word for pair in (("--kubeconfig", reach.kubeconfig), ("--context", reach.context)) if pair[1]
+             for word in pair]
+    ran = subprocess.run([sys.executable, "-m", "cli.main", "token", "create", "--node", node, "--ttl", "1h", "-o",
+                          "json", *which], capture_output=True, text=True, timeout=TOKEN_SECONDS, check=False)
+    if ran.returncode:
+        raise NoToken(f"no token for {node}: {ran.stderr.strip()}")
+    try:
+        return msgspec.convert(json.loads(ran.stdout), Token)
+    except (ValueError, msgspec.ValidationError) as error:
+        raise NoToken(f"no token for {node}: `kubus token create` printed {ran.stdout[:80]!r}") from error
+
+
+def drop_token(session: Session, made: Token) -> None:
+    """Remove a token nobody used; a used one is gone already."""
+    try:
+        session.delete(f"/api/v1/namespaces/kube-system/secrets/bootstrap-token-{made.id}", {})
+    except NotFound:
+        return

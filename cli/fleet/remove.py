@@ -1,0 +1,108 @@
+"""`kubus node remove`: the node leaves the cluster and the machine is as it was before.
+
+cordon, drain, reset.yml on the machine, revoke its credential, delete Node and Lease, forget it here. With --force, for
+a machine that is gone: revoke and delete only. Refuses to forget a machine whose cleaning failed.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from msgspec import Struct
+
+from cli.session import Session
+from master.provision.fleet import Machine
+from master.provision.inventory import Inventory
+from master.provision.ssh import Pins, place, resolve
+from schemas.coordination.lease import LEASE
+from schemas.core.node import NODE
+from schemas.errors import KubusError, NotFound
+
+from . import state
+from .cluster import LEASES, Reach
+from .drain import drain
+from .draining import Flags
+from .playing import play, tell_failures
+from .report import Report
+
+
+class Unmanaged(KubusError):
+    """The node's machine was not provisioned from here, so it cannot be cleaned from here."""
+
+
+class Remove(Struct, frozen=True, kw_only=True):
+    """What was asked. `seconds` is for the drain of each node."""
+
+    names: tuple[str, ...]
+    reach: Reach
+    verify: bool = False
+    force: bool = False
+    seconds: float = 300.0
+
+
+def remove(asked: Remove, report: Report) -> int:
+    """One after the other; 0 when all are gone. What fails with one does not stop the others."""
+    report.begin(asked.names)
+    for name in asked.names:
+        try:
+            _one(asked, name, report)
+        except KubusError as error:
+            report.tell(name, "over", words=str(error))
+    return 0 if report.end() else 1
+
+
+def _one(asked: Remove, name: str, report: Report) -> None:
+    session, inventory = asked.reach.session(), Inventory(state.inventory())
+    machine, there = inventory.machine(name), _exists(session, name)
+    if machine is None and not there:
+        raise NotFound(f'neither the cluster nor {state.inventory()} knows a node "{name}"')
+    if machine is None and not asked.force:
+        raise Unmanaged(f"{name} was not added from here ({state.inventory()} does not name it): run `kubus agent "
+                        f"leave` there, or take it out of the cluster alone: `kubus node remove {name} --force`")
+    if there and not asked.force:
+        report.tell(name, "phase", phase="drain")
+        # what is on the machine goes with it: only disruption budgets may hold this back
+        flags = Flags(force=True, delete_emptydir=True)
+        drain(session, name, flags, asked.seconds, lambda words: report.say(f"  {words}", name))
+    if machine is not None and not asked.force and not _clean(asked, machine, report):
+        return
+    report.tell(name, "phase", phase="revoke")
+    _forget(session, name)
+    if machine is not None:
+        inventory.forget(name)
+        way = resolve(machine.target)
+        Pins(state.known_hosts()).forget(place(way.host, way.port))
+    report.tell(name, "done", words=_ending(asked))
+
+
+def _clean(asked: Remove, machine: Machine, report: Report) -> bool:
+    """reset.yml there; a machine that could not be cleaned stays known and cordoned."""
+    outcome = play("reset.yml", [machine.name], {"kubus_verify": asked.verify}, report)
+    if machine.name not in outcome.failed:
+        return True
+    tell_failures({machine.name: machine.target}, Pins(state.known_hosts()), report)
+    report.say(f"  if the machine is gone: `kubus node remove {machine.name} --force`", machine.name)
+    return False
+
+
+def _ending(asked: Remove) -> str:
+    if asked.force:
+        return "revoked and forgotten; the machine itself was not touched"
+    return "removed; nothing is left on the machine" if asked.verify else "removed"
+
+
+def _exists(session: Session, name: str) -> bool:
+    try:
+        session.get(NODE.path("", name))
+    except NotFound:
+        return False
+    return True
+
+
+def _forget(session: Session, name: str) -> None:
+    """Its credential first: an agent that still runs must not register again after the Node is deleted."""
+    with suppress(NotFound):  # it never had one
+        session.create(f"/kubus/v1/nodes/{name}/revoke", {}, {})
+    for path in (NODE.path("", name), LEASE.path(LEASES, name)):
+        with suppress(NotFound):
+            session.delete(path, {})

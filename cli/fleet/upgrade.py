@@ -1,0 +1,60 @@
+"""`kubus node upgrade`: brings machines to the version that runs here, a few at a time (upgrade.yml decides).
+
+Reads the fleet file; writes what upgrade.yml does. Pods run on; each worker must be Ready again at the end.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from master.provision.fleet import WORKERS, Machine
+from master.provision.inventory import Inventory
+from master.provision.ssh import Pins
+from schemas.errors import NotFound
+
+from . import cluster, state
+from .cluster import Reach
+from .playing import play, tell_failures
+from .report import Report
+from .stock import Stock, shared
+from .waiting import wait
+
+
+class Upgrade(Struct, frozen=True, kw_only=True):
+    """What was asked; no names = every machine of the fleet."""
+
+    names: tuple[str, ...]
+    reach: Reach
+    stock: Stock
+    seconds: float = 180.0
+
+
+def upgrade(asked: Upgrade, report: Report) -> int:
+    """0 when every machine runs the new version and is Ready. Raises NotFound for one that is not of the fleet."""
+    inventory, session = Inventory(state.inventory()), asked.reach.session()
+    machines = _chosen(inventory, asked.names)
+    inventory.put((), shared(inventory, asked.stock))
+    report.begin(list(machines))
+    try:
+        workers = [name for name, machine in machines.items() if machine.role == WORKERS]
+        before = {name: cluster.renewed(session, name) for name in workers}
+        outcome = play("upgrade.yml", list(machines), {}, report)
+        unchanged = [name for name, count in outcome.changed.items() if not count]
+        for name in set(machines) - set(workers) - outcome.failed:
+            report.tell(name, "done", words="up to date" if name in unchanged else "upgraded")
+        late = wait(asked.reach, before, unchanged, asked.seconds, report)
+        failed = {*outcome.failed, *late}
+        tell_failures({name: machines[name].target for name in machines if name in failed}, Pins(state.known_hosts()),
+                      report)
+    finally:
+        good = report.end()
+    return 0 if good else 1
+
+
+def _chosen(inventory: Inventory, names: tuple[str, ...]) -> dict[str, Machine]:
+    every = {machine.name: machine for machine in inventory.machines()}
+    missing = [name for name in names if name not in every]
+    if missing or not every:
+        raise NotFound(f"{inventory.path} names no machine {', '.join(missing)}".rstrip() +
+                       "; `kubus node add` brings machines into the fleet")
+    return {name: every[name] for name in names or every}
