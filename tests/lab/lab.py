@@ -21,11 +21,13 @@ from tests.lab.host import Host
 from tests.lab.network import Network
 from tests.lab.shell import LabError, missing, sh
 from tests.lab.ssh import Door, make_key
+from tests.lab.vm import PROGRAMS as VM_PROGRAMS
+from tests.lab.vm import Vm
 from tests.lab.wheels import wheels
 
 PROGRAMS = ("mmdebstrap", "systemd-nspawn", "ssh", "ssh-keygen", "ip", "bridge", "tc", "iptables", "nsenter")
 RUN = Path("/var/tmp")
-MEMORY = 2 << 30
+MEMORY, VM_MEMORY = 2 << 30, 1 << 30
 
 
 class Lab:
@@ -36,6 +38,7 @@ class Lab:
         self.network = Network(self.number)
         self.folder = RUN / self.network.name
         self.hosts: dict[str, Host] = {}
+        self.vms: dict[str, Vm] = {}
         self._lock: IO[str] | None = None
 
     @property
@@ -90,6 +93,17 @@ class Lab:
         self.hosts[name] = Host(self.network, self.folder, name, index, root, door, memory)
         return self.hosts[name]
 
+    def vm(self, name: str, index: int, *, bare: bool = False, memory: int = VM_MEMORY) -> Vm:
+        """A virtual machine of that name and address; indices are shared with hosts."""
+        if lacking := missing(VM_PROGRAMS):
+            raise LabError(f"not installed: {', '.join(lacking)}; run: cli/up/setup.sh vm")
+        public = make_key(self.key)
+        (self.folder / name).mkdir(exist_ok=True)
+        door = Door(self.network.address(index), self.key, self.known_hosts)
+        root = roots.bare(public) if bare else roots.full(public)
+        self.vms[name] = Vm(self.network, self.folder, name, index, root, door, memory)
+        return self.vms[name]
+
     def start(self, count: int, *, bare: bool = False) -> list[Host]:
         """Hosts n1 … n<count>, up and with a login."""
         made = [self.host(f"n{index}", index, bare=bare) for index in range(1, count + 1)]
@@ -113,6 +127,7 @@ class Lab:
         self.network.down()
         cache.remove(self.folder)
         self.hosts.clear()
+        self.vms.clear()
 
     def close(self) -> None:
         """`clean`, and the number is free again."""

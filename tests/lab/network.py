@@ -47,6 +47,11 @@ class Network:
         """Of the host with this index, 1 to 200."""
         return f"{self.prefix}.{10 + index}"
 
+    @property
+    def mtu(self) -> int:
+        """That of this machine's way out, so that nothing is too large for it."""
+        return _mtu()
+
     def mac(self, index: int) -> str:
         """Of that host's network card: it stays when the machine is wiped."""
         return f"02:4b:55:{self.number:02x}:00:{index:02x}"
@@ -60,7 +65,7 @@ class Network:
 
     def up(self) -> None:
         """Makes it; nothing of the same name may be there."""
-        mtu = str(_mtu())
+        mtu = str(self.mtu)
         sh("ip", "netns", "add", self.name)
         self.ip("link", "set", "lo", "up")
         self.ip("link", "add", "br0", "mtu", mtu, "type", "bridge", "stp_state", "0", "forward_delay", "0")
@@ -97,6 +102,12 @@ class Network:
         """The cable is in and the switch forwards."""
         self.ip("link", "set", port, "master", "br0", "up")
 
+    def tap(self, port: str) -> None:
+        """A port for a virtual machine; one that is there already is plugged in again."""
+        if port not in self.ip("-br", "link", "show"):
+            self.ip("tuntap", "add", port, "mode", "tap")
+        self.ip("link", "set", port, "master", "br0", "mtu", str(self.mtu), "up")
+
     def shape(self, port: str, *netem: str) -> None:
         """`tc netem` on what goes to that host (`delay 50ms`, `loss 5%`); nothing: none any more."""
         sh("tc", "-n", self.name, "qdisc", "del", "dev", port, "root", check=False)
@@ -105,13 +116,12 @@ class Network:
 
     def settings(self, index: int, link: str) -> str:
         """A systemd.network file for the host's own link."""
-        return lines("[Match]", f"Name={link}", "[Link]", f"MTUBytes={_mtu()}", "[Network]",
+        return lines("[Match]", f"Name={link}", "[Link]", f"MTUBytes={self.mtu}", "[Network]",
                      f"Address={self.address(index)}/24", f"Gateway={self.control}", "LinkLocalAddressing=no",
                      "IPv6AcceptRA=no")
 
 
 def _mtu() -> int:
-    """Of the way out, so that nothing is too large for it."""
     routes = json.loads(sh("ip", "-j", "route", "show", "default"))
     if not routes:
         raise LabError("this machine has no default route: the hosts could reach no package registry")

@@ -141,9 +141,9 @@ def _build_full(base: Path, part: Path) -> None:
     policy.write_text("#!/bin/sh\nexit 101\n")  # Debian's word for: install, and start nothing
     policy.chmod(0o755)
     try:
-        _inside(part, log, "apt-get", "-q", "update")
-        _inside(part, log, "apt-get", "-q", "-y", "install", *FULL)
-        _inside(part, log, "apt-get", "clean")
+        inside(part, log, "apt-get", "-q", "update")
+        inside(part, log, "apt-get", "-q", "-y", "install", *FULL)
+        inside(part, log, "apt-get", "clean")
     finally:
         policy.unlink()
     sh("chroot", part, "systemctl", "-q", "disable", "nftables", check=False)
@@ -151,7 +151,7 @@ def _build_full(base: Path, part: Path) -> None:
         old.unlink()
 
 
-def _inside(root: Path, log: Path, *command: str) -> None:
+def inside(root: Path, log: Path, *command: str) -> None:
     """In the tree, with its own mounts and processes: nothing stays behind however it ends."""
     namespace = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-ec",
                  'mount -t proc proc "$0/proc"; exec chroot "$0" env DEBIAN_FRONTEND=noninteractive LC_ALL=C "$@"']
