@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
@@ -52,12 +53,14 @@ class Reach(Struct, frozen=True):
         return Session(self.kubeconfig, "", self.context)
 
 
-def servers(path: Path) -> list[str]:
-    """https URLs of every master a kubeconfig names, without doubles."""
+def masters(path: Path) -> tuple[list[str], str]:
+    """(https URLs of every master that a kubeconfig names, without doubles; their CA as PEM, "" if it is a file's)."""
     import yaml
 
     content = yaml.safe_load(path.read_text()) or {}
-    return list(dict.fromkeys(str(each["cluster"]["server"]) for each in content.get("clusters") or ()))
+    clusters = [each["cluster"] for each in content.get("clusters") or ()]
+    told = next((each["certificate-authority-data"] for each in clusters if "certificate-authority-data" in each), "")
+    return list(dict.fromkeys(str(each["server"]) for each in clusters)), base64.b64decode(told).decode()
 
 
 def places(urls: Sequence[str]) -> list[tuple[str, int]]:
@@ -74,10 +77,8 @@ def places(urls: Sequence[str]) -> list[tuple[str, int]]:
 
 def world(reach: Reach, session: Session) -> World:
     """What preflight compares machines with. Raises NotAFleet and what the API answers."""
-    told = session.get("/kubus/v1/ca")
-    nodes = session.get(NODE.path())["items"]
-    return World(nodes=tuple(map(known, nodes)), ca_cert=str(told.get("ca", "")) if isinstance(told, Mapping) else "",
-                 reach=places(servers(find_kubeconfig(reach.kubeconfig))))
+    urls, ca_cert = masters(find_kubeconfig(reach.kubeconfig))
+    return World(reach=places(urls), ca_cert=ca_cert, nodes=tuple(map(known, session.get(NODE.path())["items"])))
 
 
 def known(node: Mapping[str, Any]) -> Known:

@@ -71,9 +71,10 @@ def test_a_cluster_of_one_machine_takes_no_others(tmp_path: Path) -> None:
     assert cluster.places(["https://10.0.0.1:6443", "https://[fd00::2]:443"]) == [
         ("10.0.0.1", 6443), ("10.0.0.1", 4222), ("fd00::2", 443), ("fd00::2", 4222)]
     path = tmp_path / "kubeconfig"
-    path.write_text(json.dumps({"clusters": [{"cluster": {"server": s}} for s in ("https://a:1", "https://b:1",
-                                                                                  "https://a:1")]}))
-    assert cluster.servers(path) == ["https://a:1", "https://b:1"]
+    urls = ("https://a:1", "https://b:1", "https://a:1")
+    one = {"certificate-authority-data": "Q0EK"}
+    path.write_text(json.dumps({"clusters": [{"cluster": {"server": url, **one}} for url in urls]}))
+    assert cluster.masters(path) == (["https://a:1", "https://b:1"], "CA\n")
 
 
 @pytest.mark.parametrize(
