@@ -204,11 +204,26 @@ class Output(Struct, frozen=True):
 
 
 class Network(Struct, frozen=True):
-    """A network of ours."""
+    """A network of ours. `members`: ids of the containers that run on it."""
 
     id: str
     name: str
     labels: Mapping[str, str] = {}
+    subnet: str = ""
+    members: tuple[str, ...] = ()
+
+
+class Bridge(Struct, frozen=True, kw_only=True):
+    """A bridge network to be made. Empty fields are the engine's choice. `masquerade`: others see the machine's address
+    instead of its containers'."""
+
+    name: str
+    labels: Mapping[str, str]
+    device: str = ""
+    subnet: str = ""
+    gateway: str = ""
+    mtu: int = 0
+    masquerade: bool = True
 
 
 class Containers(Protocol):
@@ -256,8 +271,8 @@ class Containers(Protocol):
     async def remove_image(self, name: str) -> None:
         """Forget an image; nothing happens if it is gone."""
 
-    async def network(self, name: str, labels: Mapping[str, str]) -> None:
-        """Make a bridge network unless it exists."""
+    async def network(self, bridge: Bridge) -> None:
+        """Make a bridge network; nothing happens if one of that name and with those labels exists. Raises NameTaken."""
 
     async def networks(self, labels: Mapping[str, str]) -> tuple[Network, ...]:
         """Networks with these labels."""

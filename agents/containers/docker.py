@@ -29,6 +29,7 @@ import urllib3.exceptions
 from . import wire
 from .containers import (
     Auth,
+    Bridge,
     Change,
     Engine,
     EngineDown,
@@ -210,20 +211,21 @@ class Docker:
         with contextlib.suppress(Missing):
             await self._call(partial(self._api.remove_image, name))
 
-    async def network(self, name: str, labels: Mapping[str, str]) -> None:
-        if await self._call(partial(self._api.networks, names=[name])):
-            return
-        make = partial(self._api.create_network, name, driver="bridge", labels=dict(labels), check_duplicate=True)
+    async def network(self, bridge: Bridge) -> None:
+        make = partial(self._api.create_network, bridge.name, **wire.network(bridge))
         try:
-            await self._call(make)
+            await self._call(make, lane="work")
         except Refused as error:
             if "already exists" not in str(error):
                 raise
+            if not any(n.name == bridge.name for n in await self.networks(bridge.labels)):
+                raise NameTaken(f"a network {bridge.name} that is not ours exists: remove or rename it") from error
 
     async def networks(self, labels: Mapping[str, str]) -> tuple[Network, ...]:
         wanted = {"label": [f"{k}={v}" for k, v in labels.items()]}
         rows = await self._call(partial(self._api.networks, filters=wanted))
-        return tuple(Network(r["Id"], r["Name"], r.get("Labels") or {}) for r in rows)
+        whole = [await self._call(partial(self._api.inspect_network, row["Id"])) for row in rows]
+        return tuple(wire.found_network(raw) for raw in whole)
 
     async def remove_network(self, id_: str) -> None:
         with contextlib.suppress(Missing):

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from .containers import (
     Auth,
+    Bridge,
     Change,
     Engine,
     EngineDown,
@@ -171,9 +172,11 @@ class Fake:
         await self._turn("remove_image", name)
         self.local.pop(name, None)
 
-    async def network(self, name: str, labels: Mapping[str, str]) -> None:
-        await self._turn("network", name)
-        self._networks.setdefault(name, Network(name, name, dict(labels)))
+    async def network(self, bridge: Bridge) -> None:
+        await self._turn("network", bridge.name)
+        made = Network(bridge.name, bridge.name, dict(bridge.labels), bridge.subnet)
+        if not _has(self._networks.setdefault(bridge.name, made).labels, bridge.labels):
+            raise NameTaken(f"a network {bridge.name} that is not ours exists: remove or rename it")
 
     async def networks(self, labels: Mapping[str, str]) -> tuple[Network, ...]:
         await self._turn("networks", "")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from .containers import Change, Engine, Found, Image, Port, Spec, State
+from .containers import Bridge, Change, Engine, Found, Image, Network, Port, Spec, State
 
 EVENTS = ("create", "start", "die", "oom", "destroy")
 CPU_PERIOD_MICROSECONDS = 100_000
@@ -178,6 +178,31 @@ def change(event: Mapping[str, Any]) -> Change:
         labels=actor.get("Attributes") or {},
         at=(event.get("timeNano") or 0) / 1e9,
     )
+
+
+def network(bridge: Bridge) -> dict[str, Any]:
+    """Arguments of the SDK's create_network. Options: docs.docker.com/engine/network/drivers/bridge."""
+    prefix = "com.docker.network"
+    options = {
+        f"{prefix}.bridge.name": bridge.device,
+        f"{prefix}.driver.mtu": str(bridge.mtu or ""),
+        f"{prefix}.bridge.enable_ip_masquerade": "" if bridge.masquerade else "false",
+        # Engine 27 and later drop what comes from outside to unpublished ports, unless told not to; 20.10 ignores it.
+        f"{prefix}.bridge.gateway_mode_ipv4": "" if bridge.masquerade else "nat-unprotected",
+    }
+    pool = {"Subnet": bridge.subnet, "Gateway": bridge.gateway}
+    return {
+        "driver": "bridge", "check_duplicate": True, "labels": dict(bridge.labels),
+        "options": {k: v for k, v in options.items() if v} or None,
+        "ipam": {"Driver": "default", "Config": [{k: v for k, v in pool.items() if v}]} if bridge.subnet else None,
+    }
+
+
+def found_network(raw: Mapping[str, Any]) -> Network:
+    """From NetworkInspect."""
+    pools = (raw.get("IPAM") or {}).get("Config") or [{}]
+    return Network(raw["Id"], raw["Name"], raw.get("Labels") or {}, pools[0].get("Subnet") or "",
+                   tuple(sorted(raw.get("Containers") or {})))
 
 
 def engine(raw: Mapping[str, Any]) -> Engine:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from agents.containers import pause
 from agents.containers.containers import (
+    Bridge,
     Change,
     Containers,
     Missing,
@@ -153,10 +154,14 @@ async def test_the_pause_image(engine: Containers) -> None:
 
 
 async def test_networks(engine: Containers) -> None:
-    await engine.network("kubus-test-net", LABELS)
-    await engine.network("kubus-test-net", LABELS)
+    bridge = Bridge(name="kubus-test-net", labels=LABELS, subnet="198.18.77.0/24", gateway="198.18.77.1", mtu=1400,
+                    device="kbtest0", masquerade=False)
+    await engine.network(bridge)
+    await engine.network(bridge)
     found = await engine.networks(LABELS)
-    assert [n.name for n in found] == ["kubus-test-net"]
+    assert [(n.name, n.subnet, n.members) for n in found] == [("kubus-test-net", "198.18.77.0/24", ())]
+    with pytest.raises(NameTaken, match="not ours"):
+        await engine.network(replace(bridge, labels={"io.kubus.cluster": "another"}))
     await engine.remove_network(found[0].id)
     await engine.remove_network(found[0].id)
     assert await engine.networks(LABELS) == ()
