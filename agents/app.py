@@ -15,7 +15,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -41,13 +41,16 @@ from .kubelet.cache import Disk
 from .kubelet.execute import Hands
 from .kubelet.feed import Feed
 from .kubelet.images import Images
-from .kubelet.machine import least_oom_score
+from .kubelet.machine import least_oom_score, towards
 from .kubelet.node import Registrar, Who
 from .kubelet.report import Reporter
 from .kubelet.sight import Sight
 from .kubelet.spec import Machine
 from .kubelet.worker import Parts
 from .kubelet.workers import Workers
+
+if TYPE_CHECKING:
+    from .network.service import PodNetwork
 
 log = logging.getLogger(__name__)
 DEFAULT_DOCKER = "unix:///var/run/docker.sock"
@@ -63,14 +66,17 @@ class Agent:
         self.state = Path(config.state)
         api = Api(BusTransport(bus))
         taints = tuple(msgspec.convert(taint, Taint) for taint in config.taints)
-        self.registrar = Registrar(Who(config.node, config.labels, taints), api, bus, engine, now)
+        self.registrar = Registrar(Who(config.node, config.labels, taints), api, bus, engine, now,
+                                   towards(config.bus.url), lambda: self.network.trouble if self.network else None)
         self.recorder = Recorder(api, "kubelet", config.node)
         self.steps = StepLog(bus)
         self.images = Images(engine)
         self.owner = Owner(config.cluster, config.node)
         self._lowest = least_oom_score()
         self.sight = Sight(engine, self.owner, now, self._wake, self._engine)
-        hands = Hands(engine, self.sight, self.images, self.state, self._machine, now)
+        self.network = _network(self) if config.pod_network == "routed" else None
+        hands = Hands(engine, self.sight, self.images, self.state, self._machine, now,
+                      lambda: self.network.trouble if self.network else "")
         self.reporter = Reporter(api, time.monotonic)
         self.workers = Workers(Parts(
             engine=engine, sight=self.sight, images=self.images, hands=hands, reports=self.reporter, state=self.state,
@@ -96,10 +102,18 @@ class Agent:
         if not trouble:
             self.workers.wake_all()
             self.feed.look_for_orphans()
+            if self.network:
+                self.network.poke()
+
+    def network_changed(self) -> None:
+        """Pods can have a network now, or cannot any more."""
+        self.registrar.look_again()
+        self.workers.wake_all()
 
     def _machine(self) -> Machine:
+        network = self.network.name if self.network else NETWORK
         return Machine(
-            owner=self.owner, network=NETWORK, host_ip=self.registrar.address, memory=self.registrar.memory,
+            owner=self.owner, network=network, host_ip=self.registrar.address, memory=self.registrar.memory,
             allocatable=self.registrar.allocatable(), least_oom_score=self._lowest,
         )
 
@@ -109,6 +123,8 @@ class Agent:
             return self.registrar.trouble
         if not self.registrar.registered.is_set():
             return "the node is not registered yet"
+        if self.network and self.network.trouble:
+            return self.network.trouble
         return "" if self.feed.complete else "the node's feed is not complete yet"
 
     async def run(self) -> None:
@@ -133,6 +149,8 @@ class Agent:
             "synced": self._completed,
             "debug": debug.run,
         }
+        if self.network:
+            services["network"] = self.network.run
         try:
             await serve(services)
         finally:
@@ -157,6 +175,14 @@ class Agent:
         await self.informers.synced.wait()
         self.feed.completed()
         await asyncio.Event().wait()
+
+
+def _network(agent: Agent) -> PodNetwork:
+    """Imported only where it is used: netlink costs an agent without it megabytes."""
+    from .network.service import PodNetwork
+
+    return PodNetwork(agent.config.node, agent.bus, agent.engine, agent.owner, agent.state,
+                      agent.registrar.find_address, agent.network_changed)
 
 
 @asynccontextmanager

@@ -53,6 +53,8 @@ def _spare_memory() -> None:
 
 
 def _purge(config: AgentConfig) -> int:
+    from schemas.errors import KubusError
+
     from .containers.containers import ContainersError
 
     async def purge() -> str:
@@ -60,12 +62,17 @@ def _purge(config: AgentConfig) -> int:
         from .kubelet.purge import purge as remove
 
         async with engine_of(config) as engine:
-            gone = await remove(engine, config.cluster, config.node, Path(config.state) if config.state else None)
+            state = Path(config.state) if config.state else None
+            gone = await remove(engine, config.cluster, config.node, state)
+        if config.pod_network == "routed":
+            from .network import remove as network
+
+            await asyncio.to_thread(network.remove, state)
         return f"removed {gone.containers} containers and {gone.networks} networks"
 
     try:
         said = asyncio.run(purge())
-    except ContainersError as error:
+    except (ContainersError, KubusError) as error:
         sys.stderr.write(f"cannot purge: {error}\n")
         return 1
     sys.stdout.write(f"{said}\n")

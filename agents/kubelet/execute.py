@@ -64,10 +64,12 @@ class Job(Struct, frozen=True):
 class Hands:
     """See the module. `machine` may change (allocatable, addresses), so it is asked for each time."""
 
-    def __init__(self, engine: Containers, sight: Sight, images: Images, state: Path,
-                 machine: Callable[[], Machine], now: Callable[[], float]) -> None:
+    def __init__(self, engine: Containers, sight: Sight, images: Images, state: Path, machine: Callable[[], Machine],
+                 now: Callable[[], float], network: Callable[[], str] = lambda: "") -> None:
+        """`network`: why pods cannot have a network yet; "" when they can."""
         self._engine, self._sight, self._images = engine, sight, images
-        self._state, self._machine, self._now = state, machine, now
+        self._state, self._machine, self._now, self._network = state, machine, now, network
+        self._waits: dict[str, str] = {}
 
     async def execute(self, action: Action, job: Job) -> Failure | None:
         """Do it; None when done. Raises EngineDown."""
@@ -96,6 +98,7 @@ class Hands:
                 case PrepareVolumes():
                     return await self._volumes(job)
                 case Clean():
+                    self._waits.pop(job.pod.metadata.uid, None)
                     await asyncio.to_thread(self._files(job.pod).clean)
         except EngineDown:
             raise
@@ -124,7 +127,20 @@ class Hands:
             self._sight.created(id_, spec, who)
         return id_
 
+    def _need_network(self, job: Job) -> None:
+        """No sandbox without its network; said once for each reason. Raises EngineDown: it is nobody's failure."""
+        uid = job.pod.metadata.uid
+        words = "" if job.pod.spec.host_network else self._network()
+        if not words:
+            self._waits.pop(uid, None)
+            return
+        if self._waits.get(uid) != words:
+            self._waits[uid] = words
+            job.voice.event("NetworkNotReady", f"network is not ready: {words}", warning=True)
+        raise EngineDown(words)
+
     async def _create_box(self, attempt: int, job: Job) -> Failure | None:
+        self._need_network(job)
         if attempt:
             job.voice.event("SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
         try:
@@ -135,6 +151,7 @@ class Hands:
         return None
 
     async def _start_box(self, id_: str, job: Job) -> Failure | None:
+        self._need_network(job)
         try:
             with self._sight.acting(id_):
                 await self._engine.start(id_, translate.BOX_RANK)

@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+from ipaddress import IPv4Address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 LEAST_SCORE = -1000
 _SYS_RESOURCE = 24
@@ -23,14 +25,30 @@ def least_oom_score(status: Path = Path("/proc/self/status")) -> int:
     return LEAST_SCORE
 
 
-def address(towards: str = "192.0.2.1") -> str:
-    """Our address on the way to `towards` (nothing is sent); loopback when there is no way."""
+ANYWHERE = "192.0.2.1"
+"""TEST-NET-1 (RFC 5737): nobody, so the way there is the default route."""
+
+
+def address(towards: str = ANYWHERE) -> str:
+    """Our address on the way to `towards`, an IPv4 address (nothing is sent); "" when there is no way."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect((towards, 9))
         except OSError:
-            return "127.0.0.1"
+            return ""
         return str(probe.getsockname()[0])
+
+
+def towards(urls: str) -> str:
+    """Of several comma-separated URLs the first that leads to another machine by its IPv4 address; else the way out."""
+    for url in urls.split(","):
+        host = urlsplit(url.strip()).hostname or ""
+        try:
+            if not IPv4Address(host).is_loopback:
+                return host
+        except ValueError:
+            continue
+    return ANYWHERE
 
 
 def free_memory(meminfo: Path = Path("/proc/meminfo")) -> int:

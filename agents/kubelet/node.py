@@ -44,6 +44,7 @@ LEASE_DURATION = 40
 REPEAT_SECONDS = 300.0
 IMAGES_SECONDS = 60.0
 LEASES = "kube-node-lease"
+LOOPBACK = "127.0.0.1"
 _PAUSE = exponential(0.2, 2.0, 10.0)
 
 
@@ -77,8 +78,11 @@ class Who(Struct, frozen=True):
 class Registrar:
     """See the module. `now` is Unix seconds."""
 
-    def __init__(self, who: Who, api: NodeApi, bus: Beats, engine: Containers, now: Callable[[], float]) -> None:
+    def __init__(self, who: Who, api: NodeApi, bus: Beats, engine: Containers, now: Callable[[], float],
+                 towards: str = machine.ANYWHERE, network: Callable[[], str | None] = lambda: None) -> None:
+        """`towards`: whoever lies there sees our address. `network`: why pods have none, None when that is not ours."""
         self._who, self._api, self._bus, self._engine, self._now = who, api, bus, engine, now
+        self._network = network
         self._known: Engine | None = None
         self._images: tuple[Image, ...] = ()
         self._images_at = 0.0
@@ -88,7 +92,8 @@ class Registrar:
         self._said_at = 0.0
         self.trouble = ""
         self._news = asyncio.Event()
-        self.address = machine.address()
+        self._towards = towards
+        self.address = machine.address(towards) or LOOPBACK
         self.registered = asyncio.Event()
 
     def engine_state(self, trouble: str) -> None:
@@ -96,6 +101,19 @@ class Registrar:
         if trouble != self.trouble:
             self.trouble = trouble
             self._news.set()
+
+    def find_address(self) -> str:
+        """The address by which others know us, now; the last one while there is no way out."""
+        found = machine.address(self._towards) or self.address
+        if found != self.address:
+            log.info("this machine's address is another one", extra={"was": self.address, "now": found})
+            self.address = found
+            self._news.set()
+        return found
+
+    def look_again(self) -> None:
+        """Something that the status tells may have changed: the network, our address."""
+        self._news.set()
 
     def set_engine(self, engine: Engine) -> None:
         """What the engine said of the machine."""
@@ -118,6 +136,7 @@ class Registrar:
             disk_total=total, disk_free=free, memory_free=machine.free_memory(), processes=machine.processes(),
             process_limit=machine.process_limit(), machine_id=machine.machine_id(), boot_id=machine.boot_id(),
             system_uuid=machine.system_uuid(), images=self._images, trouble=self.trouble,
+            network=self._network(),
         )
 
     # ---- the three loops -----------------------------------------------------------------------------------------
@@ -183,7 +202,8 @@ class Registrar:
                 continue
 
     async def _look(self) -> None:
-        """Ask the engine what changes seldom. An engine that is down leaves what was known."""
+        """Ask what changes seldom. An engine that is down leaves what was known; so does a cable that is out."""
+        self.find_address()
         try:
             if self._known is None:
                 self._known = await self._engine.engine()

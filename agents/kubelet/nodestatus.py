@@ -34,7 +34,8 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 class Facts(Struct, frozen=True, kw_only=True):
-    """What is known of the machine now. Bytes; `trouble` "" means that the engine answers."""
+    """What is known of the machine now. Bytes; `trouble` "" means that the engine answers; `network` says why pods have
+    none yet, None: it is not ours to say."""
 
     node: str
     engine: Engine
@@ -50,6 +51,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     system_uuid: str = ""
     images: tuple[Image, ...] = ()
     trouble: str = ""
+    network: str | None = None
 
 
 def labels(facts: Facts, own: Mapping[str, str]) -> dict[str, str]:
@@ -144,12 +146,16 @@ def _conditions(facts: Facts, at: datetime) -> tuple[NodeCondition, ...]:
     many = facts.process_limit > 0 and facts.processes > facts.process_limit * (1 - LEAST_DISK_PART)
     ready = ("True", "KubeletReady", "kubelet is posting ready status")
     down = ("False", "KubeletNotReady", f"container runtime is down: {facts.trouble}")
+    network = {} if facts.network is None else {"NetworkUnavailable": (
+        ("True", "NetworkNotReady", facts.network) if facts.network
+        else ("False", "NetworkReady", "pods of this node reach those of the others"))}
     return tuple(
         NodeCondition(type=type_, status=status, reason=reason, message=message, last_heartbeat_time=at)
         for type_, (status, reason, message) in {
             "MemoryPressure": _either(low_memory, *_MEMORY),
             "DiskPressure": _either(low_disk, *_DISK),
             "PIDPressure": _either(many, *_PIDS),
+            **network,
             "Ready": down if facts.trouble else ready,
         }.items()
     )

@@ -1,11 +1,11 @@
 """What is known of all nodes, kept by one follow of the peers' feed. Pure: frames in, peers out.
 
-    RESET ─► a buffer fills ─► SYNCED and a tick that is not older than what was known ─► the buffer is the truth
+    RESET ─► a buffer fills ─► SYNCED and a tick, of another history or not older than what was known ─► it is the truth
 
 Until then what was known before counts (from the disk, after a start): a route is added as soon as a peer is heard of,
 but taken away only when a complete snapshot lacks the peer, or its farewell was heard. The stream of a wiped disk is
-empty before it is full again. A tick that stays below what was known for PATIENCE means that the store went back (it
-was restored from a backup): then the older word is the truth.
+empty before it is full again, and one of several servers may lag. A store that was restored from a backup has another
+history, so its older word is the truth at once; the same history's is after PATIENCE.
 """
 
 from __future__ import annotations
@@ -32,21 +32,22 @@ class PeerBook:
         self._revisions: dict[str, int] = {}
         self._buffer: dict[str, tuple[int, Peer | None]] | None = {}
         self._tick = self._newest = 0
+        self._history = self._heralded = ""
         self._synced_at: float | None = None
 
     def reset(self) -> None:
         """A fresh snapshot begins."""
-        self._buffer, self._tick, self._synced_at = {}, 0, None
+        self._buffer, self._tick, self._synced_at, self._heralded = {}, 0, None, ""
 
     def synced(self, now: float) -> bool:
         """All that the stream holds was heard."""
         self._synced_at = now
         return self.settle(now)
 
-    def take(self, subject: str, revision: int, type_: str, obj: bytes, now: float) -> bool:
+    def take(self, subject: str, revision: int, type_: str, obj: bytes, now: float, history: str = "") -> bool:
         """One frame. Raises msgspec.MsgspecError for one that is none."""
         if subject == subjects.PEERS_TICK:
-            self._tick = max(self._tick, revision)
+            self._tick, self._heralded = max(self._tick, revision), history or self._heralded
             return self.settle(now)
         name = subjects.parse_peer(subject)
         peer = None if type_ == "DELETED" else read(obj)
@@ -64,8 +65,10 @@ class PeerBook:
         """Believe the snapshot, if it is time to."""
         if self._buffer is None or self._synced_at is None or not self._tick:
             return False
-        if self._tick < self._newest and now - self._synced_at < PATIENCE:
+        reborn = bool(self._history and self._heralded and self._heralded != self._history)
+        if not reborn and self._tick < self._newest and now - self._synced_at < PATIENCE:
             return False
+        self._history = self._heralded or self._history
         heard, self._buffer = self._buffer, None
         before, was_complete = self.peers, self.complete
         self.peers = {name: peer for name, (_, peer) in heard.items() if peer is not None}

@@ -1,7 +1,7 @@
 """Takes this node's part of the pods' network away, and names what there is of it. For purge, leave and reset.
 
-Docker's network goes by label (kubelet/purge.py), the rest by name and route protocol (apply.py). Forwarding stays as it
-is: Docker turned it on before us, and needs it.
+Docker's network goes by label (kubelet/purge.py), the rest by name and route protocol (apply.py). Forwarding stays as
+it is: Docker turned it on before us, and needs it.
 """
 
 from __future__ import annotations

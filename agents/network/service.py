@@ -50,6 +50,9 @@ STARTING = "the node's pod network is not set up yet"
 class PodNetwork:
     """See the module. `address`: the one the node is known by; `changed`: told whenever `trouble` changed."""
 
+    name = NETWORK
+    """Of the engine's network that pods are put on."""
+
     def __init__(self, node: str, bus: Bus, engine: Containers, owner: Owner, state: Path,
                  address: Callable[[], str], changed: Callable[[], None]) -> None:
         self._node, self._bus, self._engine, self._owner, self._state = node, bus, engine, owner, state
@@ -90,7 +93,7 @@ class PodNetwork:
         if isinstance(item, Mark):
             return self.book.synced(now)
         try:
-            return self.book.take(item.subject, item.revision, item.type, item.object, now)
+            return self.book.take(item.subject, item.revision, item.type, item.object, now, item.history)
         except (msgspec.MsgspecError, ValueError) as error:
             log.warning("not a peer", extra={"subject": item.subject, "error": str(error)})
             return False

@@ -148,7 +148,7 @@ class Line:
             return
         self._emit(message)
         if self._told and subjects.is_peer(message.subject):
-            self._emit(pump.peers_tick(message.revision))
+            self._emit(pump.peers_tick(message.revision, self._lease.history))
         if message.type == "ADDED" and (node := pump.node_of(message.subject)):
             self._emit(pump.feed_tick(node, message.revision, self._lease.history))
 
@@ -165,7 +165,7 @@ class Line:
         cannot be told by revisions, which grow with every status of a node; and they are few."""
         for op in self._peers.all(self._ghosts):
             self._emit(pump.peer_message(op, revision))
-        self._emit(pump.peers_tick(revision))
+        self._emit(pump.peers_tick(revision, self._lease.history))
         self._told = True
 
     def _emit(self, message: Message) -> None:

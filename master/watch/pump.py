@@ -219,10 +219,11 @@ def peer_message(op: PeerOp, revision: int, request: str = "") -> Message:
     return Message(subject, revision, type_, data, message_id(subject, revision), request)
 
 
-def peers_tick(revision: int) -> Message:
+def peers_tick(revision: int, history: str = "") -> Message:
     """All peers up to this revision were told."""
     data = events.frame("BOOKMARK", b'{"metadata":{"resourceVersion":"%d"}}' % revision)
-    return Message(subjects.PEERS_TICK, revision, "BOOKMARK", data, message_id(subjects.PEERS_TICK, revision))
+    subject = subjects.PEERS_TICK
+    return Message(subject, revision, "BOOKMARK", data, message_id(subject, revision), history=history)
 
 
 def nodes_in(subjects_: Iterable[str]) -> set[str]:
