@@ -1,0 +1,207 @@
+"""One look at a machine before anything is changed: what it is, and in words what would not work."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import platform
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = """
+module: kubus_preflight
+short_description: Facts and problems of a machine that is to be provisioned
+options:
+  name: {description: What it is called in the inventory; an address means its hostname is taken., type: str, required: true}
+  address: {description: Its address for other machines; anything else means the one it sends from., type: str, default: ""}
+  now: {description: The control machine's clock., type: float, required: true}
+  role: {description: master or worker., type: str, required: true}
+  reach: {description: host:port that must answer., type: list, elements: str, default: []}
+  free: {description: Ports that nobody else may listen on., type: list, elements: int, default: []}
+"""
+
+SYSTEMS = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04")}
+PYTHON = (3, 11)
+SKEW_SECONDS = 30.0  # certificates and credentials carry times; SSH itself takes a second or two
+FSYNCS = 8
+LEAST = {"master": {"memory": 768, "disk": 2048, "fsync": 100}, "worker": {"memory": 384, "disk": 1024, "fsync": 500}}
+MIB = 1 << 20
+REACH_SECONDS = 5.0
+
+
+def text(path):
+    """A file's content, "" when there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def system():
+    """(ID, VERSION_ID, PRETTY_NAME) of os-release(5)."""
+    found = dict(row.split("=", 1) for row in text("/etc/os-release").splitlines() if "=" in row)
+    return [found.get(key, "").strip("\"'") for key in ("ID", "VERSION_ID", "PRETTY_NAME")]
+
+
+def interpreter():
+    """(path, "3.x") of the first Python that is new enough; ("", "")."""
+    for name in ("python3", "python3.13", "python3.12", "python3.11"):
+        path = shutil.which(name)
+        if path:
+            said = subprocess.run([path, "-c", "import sys, venv; print('%d.%d' % sys.version_info[:2])"],
+                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout.decode().strip()
+            if said and tuple(map(int, said.split("."))) >= PYTHON:
+                return path, said
+    return "", ""
+
+
+def fsync_ms(folder):
+    """Median milliseconds until 4 KiB are on the disk."""
+    times = []
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for _ in range(FSYNCS):
+            began = time.monotonic()
+            file.write(b"k" * 4096)
+            file.flush()
+            os.fdatasync(file.fileno())
+            times.append((time.monotonic() - began) * 1000)
+    return sorted(times)[len(times) // 2]
+
+
+def cgroups():
+    """Names of the controllers that containers can be limited with."""
+    unified = text("/sys/fs/cgroup/cgroup.controllers").split()
+    return unified or [row.split()[0] for row in text("/proc/cgroups").splitlines()[1:] if row.split()[-1] == "1"]
+
+
+def own_address(wanted):
+    """The wanted one if it is an address, else the one this machine sends from."""
+    try:
+        return str(ipaddress.ip_address(wanted))
+    except ValueError:
+        pass
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # nothing is sent
+            return probe.getsockname()[0]
+        except OSError:
+            return ""
+
+
+def own_name(wanted):
+    """The inventory's name, or the hostname when the inventory has an address."""
+    try:
+        ipaddress.ip_address(wanted)
+        return socket.gethostname().split(".")[0].lower()
+    except ValueError:
+        return wanted.lower()
+
+
+def docker():
+    """("answers" | "installed" | "absent", another orchestrator that runs, or "")."""
+    with socket.socket(socket.AF_UNIX) as link:
+        link.settimeout(5)
+        try:
+            link.connect("/var/run/docker.sock")
+            link.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            return "answers" if b" 200 " in link.recv(64) else "installed"
+        except OSError:
+            return "installed" if shutil.which("dockerd") else "absent"
+
+
+def stranger():
+    """Another orchestrator on this machine."""
+    running = {text(f"/proc/{pid}/comm") for pid in os.listdir("/proc") if pid.isdigit()}
+    return next(iter(running & {"kubelet", "k3s", "k3s-server", "k3s-agent", "rke2", "microk8s", "crio"}), "")
+
+
+def taken(ports):
+    """Those of the ports that something listens on which is not Kubus."""
+    rows = [row.split() for path in ("/proc/net/tcp", "/proc/net/tcp6") for row in text(path).splitlines()[1:]]
+    busy = {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == "0A"}
+    return [] if os.path.exists("/etc/kubus/master.json") else sorted(busy & set(ports))
+
+
+def unreachable(places):
+    """Of host:port, those that do not answer, and why."""
+    found = []
+    for place in places:
+        host, _, port = place.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_SECONDS).close()
+        except OSError as error:
+            found.append(f"{place} does not answer ({error}): open it outward, or correct kubus_api_servers")
+    return found
+
+
+def look(asked):
+    """Everything this machine is."""
+    ident, version, shown = system()
+    python, python_version = interpreter()
+    disk = os.statvfs("/var/lib")
+    memory = int(dict(row.split(":", 1) for row in text("/proc/meminfo").splitlines())["MemTotal"].split()[0]) // 1024
+    link = "/opt/kubus/venv"
+    return {
+        "name": own_name(asked["name"]), "address": own_address(asked["address"]), "os": ident, "os_version": version,
+        "os_name": shown, "arch": platform.machine(), "python": python, "python_version": python_version,
+        "memory_mib": memory, "disk_mib": disk.f_bavail * disk.f_frsize // MIB, "fsync_ms": round(fsync_ms("/var/lib"), 1),
+        "cgroups": cgroups(), "systemd": os.path.isdir("/run/systemd/system"), "skew": round(time.time() - asked["now"], 1),
+        "machine": text("/sys/class/dmi/id/product_uuid").lower() or text("/etc/machine-id"),
+        "docker": docker(), "stranger": stranger(), "taken": taken(asked["free"]), "unreachable": unreachable(asked["reach"]),
+        "venv": os.readlink(link) if os.path.islink(link) else "", "joined": os.path.exists("/etc/kubus/agent.json"),
+    }
+
+
+def problems(seen, role):
+    """What would not work, each with what to do about it. Pure."""
+    least = LEAST[role]
+    python_comes = (seen["os"], seen["os_version"]) == ("ubuntu", "22.04")
+    rules = (
+        (seen["os_version"] not in SYSTEMS.get(seen["os"], ()),
+         f"the system is {seen['os_name'] or 'unknown'}: use Debian 12 or 13, or Ubuntu 22.04 or 24.04"),
+        (seen["arch"] not in ("x86_64", "aarch64"), f"the processor is {seen['arch']}: use x86-64 or arm64"),
+        (not seen["systemd"], "systemd is not PID 1: boot the machine with it"),
+        (not seen["python"] and not python_comes, "there is no Python 3.11 or newer with its venv module: install python3"),
+        (not {"cpu", "memory", "pids"} <= set(seen["cgroups"]),
+         f"of the cgroup controllers cpu, memory and pids only {', '.join(seen['cgroups']) or 'none'} are there: add "
+         "`cgroup_enable=memory` to the kernel's command line and reboot"),
+        (seen["memory_mib"] < least["memory"], f"{seen['memory_mib']} MiB of memory; a {role} needs {least['memory']}"),
+        (seen["disk_mib"] < least["disk"], f"{seen['disk_mib']} MiB free in /var/lib; a {role} needs {least['disk']}"),
+        (seen["fsync_ms"] > least["fsync"],
+         f"a small write takes {seen['fsync_ms']} ms to reach the disk; a {role} needs {least['fsync']}: use a faster disk"),
+        (abs(seen["skew"]) > SKEW_SECONDS,
+         f"its clock is {seen['skew']} s off the control machine's: `timedatectl set-ntp true` on both"),
+        (bool(seen["stranger"]), f"{seen['stranger']} runs here and would fight for the machine: remove it first"),
+        (bool(seen["taken"]), f"something listens on {', '.join(map(str, seen['taken']))}: stop it, a master needs these ports"),
+        (not seen["address"], "the machine has no route outward: set kubus_address"),
+        (not re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", seen["name"]),
+         f"a node cannot be called {seen['name']!r}: set kubus_node_name (lower-case letters, digits, '-', '.')"),
+    )
+    return [words for broken, words in rules if broken] + seen["unreachable"]
+
+
+def main():
+    """See DOCUMENTATION."""
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True}, "address": {"type": "str", "default": ""},
+            "now": {"type": "float", "required": True}, "role": {"type": "str", "choices": sorted(LEAST), "required": True},
+            "reach": {"type": "list", "elements": "str", "default": []},
+            "free": {"type": "list", "elements": "int", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    seen = look(module.params)
+    found = problems(seen, module.params["role"])
+    module.exit_json(changed=False, problems=found, **seen)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""systemd units, by level: enabled, running, and not older than the program and the files they were started from.
+
+A handler that restarts "on change" is lost when the run fails in between; this looks at what runs.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = """
+module: kubus_services
+short_description: Start what does not run, restart what runs an older version
+options:
+  names: {description: Units., type: list, elements: str, required: true}
+  files: {description: Files and folders that a running unit must be younger than., type: list, elements: str, default: []}
+  restart: {description: Whether a stale unit is restarted; else it is only reported., type: bool, default: true}
+  settle: {description: A command to be waited for after something was restarted., type: list, elements: str, default: []}
+"""
+
+LINK = "/opt/kubus/venv"
+FIELDS = "ActiveState,MainPID,UnitFileState,NeedDaemonReload,FragmentPath,LoadState"
+
+
+def systemctl(*words):
+    """Its output. Raises CalledProcessError with what it said."""
+    return subprocess.run(["systemctl", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True).stdout.decode()
+
+
+def shown(name):
+    """What systemd knows of a unit."""
+    rows = systemctl("show", name, "-p", FIELDS).splitlines()
+    return dict(row.split("=", 1) for row in rows if "=" in row)
+
+
+def started(pid):
+    """When a process began, in seconds since the epoch."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        ticks = int(file.read().rpartition(")")[2].split()[19])
+    with open("/proc/stat", encoding="utf-8") as file:
+        boot = next(int(row.split()[1]) for row in file if row.startswith("btime "))
+    return boot + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def newest(paths):
+    """The youngest modification below these paths."""
+    found = [0.0]
+    for path in paths:
+        if os.path.isdir(path):
+            found += [entry.stat().st_mtime for entry in os.scandir(path) if entry.is_file()]
+        elif os.path.exists(path):
+            found.append(os.stat(path).st_mtime)
+    return max(found)
+
+
+def runs_another_environment(pid):
+    """Whether the process has mapped files of an environment that the link no longer names."""
+    if not os.path.islink(LINK):
+        return False
+    current = os.path.realpath(LINK) + "/"
+    with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as file:
+        mapped = {row.split(None, 5)[5] for row in file if "/opt/kubus/venv-" in row}
+    return bool(mapped) and not any(path.startswith(current) for path in mapped)
+
+
+def why_stale(unit, files):
+    """A reason in words, or ""."""
+    pid = int(unit.get("MainPID", "0") or 0)
+    if not pid:
+        return ""
+    try:
+        if runs_another_environment(pid):
+            return "runs an older version"
+        # 1 s: the boot time is known in whole seconds
+        if newest([*files, unit.get("FragmentPath") or ""]) > started(pid) + 1:
+            return "is older than its files"
+    except (FileNotFoundError, ProcessLookupError):
+        return "has just ended"
+    return ""
+
+
+def plan(unit, files):
+    """What is to be done with a unit: (verb, reason), or None."""
+    if unit.get("LoadState") == "not-found":
+        return ("start", "is not installed yet")
+    if unit.get("UnitFileState") not in ("enabled", "static"):
+        return ("start", "is not enabled")
+    if unit.get("ActiveState") not in ("active", "activating", "reloading"):
+        return ("start", "does not run")
+    reason = why_stale(unit, files)
+    return ("restart", reason) if reason else None
+
+
+def act(module, todo, settle):
+    """Do it; nobody is waited for but the restarted."""
+    systemctl("daemon-reload")
+    starts = [name for name, (verb, _) in todo.items() if verb == "start"]
+    restarts = [name for name, (verb, _) in todo.items() if verb == "restart"]
+    if starts:
+        systemctl("reset-failed", *starts)
+        systemctl("enable", "--now", "--no-block", *starts)
+    if restarts:
+        systemctl("restart", *restarts)
+        if settle:
+            ran = subprocess.run(settle, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+            if ran.returncode:
+                module.fail_json(msg=f"restarted {', '.join(restarts)}, then: {ran.stdout.decode(errors='replace')[-2000:]}")
+
+
+def main():
+    """See DOCUMENTATION."""
+    strings = {"type": "list", "elements": "str"}
+    module = AnsibleModule(
+        argument_spec={"names": {**strings, "required": True}, "files": {**strings, "default": []},
+                       "restart": {"type": "bool", "default": True}, "settle": {**strings, "default": []}},
+        supports_check_mode=True,
+    )
+    todo, said = {}, []
+    for name in module.params["names"]:
+        step = plan(shown(name), module.params["files"])
+        if step and (step[0] == "start" or module.params["restart"]):
+            todo[name] = step
+            said.append(f"{name} {step[1]}: {step[0]}")
+    if todo and not module.check_mode:
+        try:
+            act(module, todo, module.params["settle"])
+        except subprocess.CalledProcessError as error:
+            module.fail_json(msg=f"`{' '.join(error.cmd)}` failed: {error.stdout.decode(errors='replace')}")
+    module.exit_json(changed=bool(todo), steps=said)
+
+
+if __name__ == "__main__":
+    main()
