@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import platform
 import re
@@ -122,6 +123,14 @@ def stranger():
     return next(iter(running & {"kubelet", "k3s", "k3s-server", "k3s-agent", "rke2", "microk8s", "crio"}), "")
 
 
+def node():
+    """The node this machine is already, "" when it has not joined."""
+    try:
+        return json.loads(text("/etc/kubus/agent.json") or "{}").get("node", "")
+    except ValueError:
+        return "of an unreadable /etc/kubus/agent.json"
+
+
 def taken(ports):
     """Those of the ports that something listens on which is not Kubus."""
     rows = [row.split() for path in ("/proc/net/tcp", "/proc/net/tcp6") for row in text(path).splitlines()[1:]]
@@ -155,7 +164,7 @@ def look(asked):
         "cgroups": cgroups(), "systemd": os.path.isdir("/run/systemd/system"), "skew": round(time.time() - asked["now"], 1),
         "machine": text("/sys/class/dmi/id/product_uuid").lower() or text("/etc/machine-id"),
         "docker": docker(), "stranger": stranger(), "taken": taken(asked["free"]), "unreachable": unreachable(asked["reach"]),
-        "venv": os.readlink(link) if os.path.islink(link) else "", "joined": os.path.exists("/etc/kubus/agent.json"),
+        "venv": os.readlink(link) if os.path.islink(link) else "", "node": node(),
     }
 
 
@@ -181,6 +190,8 @@ def problems(seen, role):
         (bool(seen["stranger"]), f"{seen['stranger']} runs here and would fight for the machine: remove it first"),
         (bool(seen["taken"]), f"something listens on {', '.join(map(str, seen['taken']))}: stop it, a master needs these ports"),
         (not seen["address"], "the machine has no route outward: set kubus_address"),
+        (seen["node"] not in ("", seen["name"]) and role == "worker",
+         f"this machine is node {seen['node']} already: reset it first (reset.yml), or keep that name in kubus_node_name"),
         (not re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", seen["name"]),
          f"a node cannot be called {seen['name']!r}: set kubus_node_name (lower-case letters, digits, '-', '.')"),
     )

@@ -45,10 +45,9 @@ def build(module, place, bundle, index):
     wheels = f"{place}/wheels"
     with tarfile.open(bundle) as packed:
         packed.extractall(wheels)
-    (pip,) = glob.glob(f"{wheels}/pip-*.whl") or [""]
-    (ours,) = glob.glob(f"{wheels}/kubus-*.whl") or [""]
+    (ours,) = glob.glob(f"{wheels}/kubus-*.whl")
     source = ["--find-links", wheels] if index else ["--no-index", "--find-links", wheels]
-    run(module, "installing Kubus", f"{place}/bin/python", f"{pip}/pip", "-q", "install", "--no-deps", "--no-compile",
+    run(module, "installing Kubus", f"{place}/bin/python", f"{wheels}/pip", "-q", "install", "--no-deps", "--no-compile",
         "--no-cache-dir", *source, "-r", f"{wheels}/requirements.lock", ours)
     shutil.rmtree(wheels)
     with open(f"{place}/bin/kubus", "w", encoding="utf-8") as file:

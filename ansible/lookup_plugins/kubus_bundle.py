@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import tarfile
 import time
@@ -45,7 +46,7 @@ class LookupModule(LookupBase):
             return [bundle(sorted(folder.glob("*.deb")), None)]
         pins = Path(lock).read_text().split()
         tags = fitting(kwargs["python"], kwargs["arch"])
-        wanted = ["pip", "kubus"] if kwargs.get("index") else [*pins, "pip", "kubus"]
+        wanted = ["kubus"] if kwargs.get("index") else [*pins, "kubus"]
         return [bundle([chosen(folder, pin, tags, kwargs) for pin in wanted], Path(lock))]
 
 
@@ -77,6 +78,14 @@ def chosen(folder, pin, tags, asked):
     return min(found)[1]
 
 
+def pip():
+    """The control machine's own pip: with it a machine needs no python3-venv. Raises AnsibleLookupError."""
+    found = importlib.util.find_spec("pip")
+    if found is None or not found.submodule_search_locations:
+        raise AnsibleLookupError("Ansible's own Python has no pip: install it there (`python3 -m ensurepip`, python3-pip)")
+    return Path(found.submodule_search_locations[0])
+
+
 def bundle(files, lock):
     """The tar, made once per content."""
     digest = hashlib.sha256(lock.read_bytes() if lock else b"")
@@ -98,5 +107,6 @@ def bundle(files, lock):
                 packed.add(path, path.name)
             if lock:
                 packed.add(lock, "requirements.lock")
+                packed.add(pip(), "pip", filter=lambda member: None if "__pycache__" in member.name else member)
         scratch.rename(target)
     return {"path": str(target), "digest": name, "files": len(files)}

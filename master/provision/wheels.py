@@ -1,8 +1,8 @@
 """A folder of wheels that makes a master or a worker without an index: `python -m master.provision.wheels FOLDER`.
 
-Builds Kubus' own wheel from this checkout, fetches the locked libraries for each Python and processor asked for, and
-pip itself (a machine's environment is made with it, so that no python3-venv package is needed there). Reads the
-checkout and PyPI; writes only into the folder. Refuses to run outside a checkout: an installed Kubus has no source.
+Builds Kubus' own wheel from this checkout and fetches the locked libraries for each Python and processor asked for.
+Reads the checkout and PyPI; writes only into the folder. Refuses to run outside a checkout: an installed Kubus has no
+source.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from .places import source_tree
 SOURCES = ("schemas", "runtime", "master", "agents", "cli", "ansible", "pyproject.toml", "setup.py", "README.md",
            "LICENSE", "requirements-agent.lock", "requirements-master.lock")
 LOCKS = ("requirements-agent.lock", "requirements-master.lock")
-PIP = "pip==25.3"
 SOURCE_ONLY = ("nkeys",)
 """Pure Python, but published without a wheel: built here once, good for every machine."""
 HERE = (f"{sys.version_info.major}.{sys.version_info.minor}", platform.machine())
@@ -67,7 +66,7 @@ def build(root: Path, into: Path) -> Path:
 
 def _libraries(root: Path, into: Path, python: str, arch: str) -> None:
     locks = [root / name for name in LOCKS]
-    content = hashlib.sha256(b"".join(lock.read_bytes() for lock in locks) + PIP.encode()).hexdigest()[:16]
+    content = hashlib.sha256(b"".join(lock.read_bytes() for lock in locks)).hexdigest()[:16]
     done = into / f".complete-{python}-{arch}-{content}"
     if done.exists():
         return
@@ -76,7 +75,7 @@ def _libraries(root: Path, into: Path, python: str, arch: str) -> None:
     tags = [word for name in _PLATFORMS for word in ("--platform", f"{name}_{arch}")]
     wants = [word for lock in locks for word in ("-r", str(lock))]
     _pip("download", "--no-deps", "--only-binary", ":all:", "--python-version", python, "--implementation", "cp", *tags,
-         "--find-links", str(into), "--dest", str(into), PIP, *wants)
+         "--find-links", str(into), "--dest", str(into), *wants)
     done.touch()
 
 
