@@ -34,6 +34,8 @@ lint: $(VENV)/ready  ## style, types, import contracts, house rules
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(PYTEST) tests/test_house.py
+	$(VENV)/bin/yamllint ansible
+	cd ansible && PATH="$(CURDIR)/$(VENV)/bin:$$PATH" ANSIBLE_LIBRARY=library ansible-lint -q --offline -c ../.ansible-lint
 
 test: setup-test  ## set up and pass all tests
 	$(PYTEST) tests; passed=$$?; $(PY) -m tests.dockerd stop; exit $$passed

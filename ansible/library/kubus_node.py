@@ -14,7 +14,7 @@ module: kubus_node
 short_description: Cordon, drain, uncordon a node, or wait until it is Ready
 description:
   - Runs on a master, with the operator's certificate that lies there.
-  - A drain evicts; it asks again while a disruption budget refuses, leaves pods of DaemonSets and pods that nobody made.
+  - A drain evicts, and asks again while a disruption budget refuses. Pods of DaemonSets and bare pods stay.
 options:
   name: {description: The node., type: str, required: true}
   state: {description: "cordoned, drained, uncordoned or ready.", type: str, required: true}
@@ -75,8 +75,12 @@ def cordon(api, name, wanted, check):
     if bool(node.get("spec", {}).get("unschedulable")) == wanted:
         return False
     if not check:
-        api.ask("PATCH", f"/api/v1/nodes/{name}", {"spec": {"unschedulable": wanted or None}},
-                "application/merge-patch+json")
+        api.ask(
+            "PATCH",
+            f"/api/v1/nodes/{name}",
+            {"spec": {"unschedulable": wanted or None}},
+            "application/merge-patch+json",
+        )
     return True
 
 
@@ -101,9 +105,15 @@ def drain(api, name, deadline):
             if meta.get("deletionTimestamp"):
                 continue
             try:
-                api.ask("POST", f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}/eviction", {
-                    "apiVersion": "policy/v1", "kind": "Eviction",
-                    "metadata": {"name": meta["name"], "namespace": meta["namespace"]}})
+                api.ask(
+                    "POST",
+                    f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}/eviction",
+                    {
+                        "apiVersion": "policy/v1",
+                        "kind": "Eviction",
+                        "metadata": {"name": meta["name"], "namespace": meta["namespace"]},
+                    },
+                )
             except Refused as error:
                 if error.code not in (404, 429):
                     raise
@@ -146,9 +156,12 @@ def main():
     """See DOCUMENTATION."""
     states = ["cordoned", "drained", "uncordoned", "ready"]
     module = AnsibleModule(
-        argument_spec={"name": {"type": "str", "required": True},
-                       "state": {"type": "str", "choices": states, "required": True},
-                       "seconds": {"type": "int", "default": 120}, "port": {"type": "int", "default": 6443}},
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": states, "required": True},
+            "seconds": {"type": "int", "default": 120},
+            "port": {"type": "int", "default": 6443},
+        },
         supports_check_mode=True,
     )
     try:

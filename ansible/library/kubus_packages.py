@@ -1,4 +1,4 @@
-"""Debian packages, by apt-get itself: `ansible.builtin.apt` would first install python3-apt, and nobody would own it."""
+"""Debian packages, by apt-get itself: `ansible.builtin.apt` would first install python3-apt, which nobody owns."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import tempfile
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible.module_utils.kubus_record import add, installed, read, settle, write
 
 DOCUMENTATION = """
@@ -20,7 +21,7 @@ description:
   - Never upgrades and never removes anything. Records every package that was not there before in owned.json.
 options:
   names: {description: Packages that must be installed., type: list, elements: str, required: true}
-  debs: {description: A tar with .deb files on this machine; empty means the machine's own sources., type: str, default: ""}
+  debs: {description: A tar with .deb files on this machine; empty means its own sources., type: str, default: ""}
 """
 
 LISTS_SECONDS = 24 * 3600
@@ -66,7 +67,10 @@ def install(module, missing, debs):
 def main():
     """See DOCUMENTATION."""
     module = AnsibleModule(
-        argument_spec={"names": {"type": "list", "elements": "str", "required": True}, "debs": {"type": "str", "default": ""}},
+        argument_spec={
+            "names": {"type": "list", "elements": "str", "required": True},
+            "debs": {"type": "str", "default": ""},
+        },
         supports_check_mode=True,
     )
     missing = sorted(set(module.params["names"]) - installed())

@@ -19,8 +19,8 @@ DOCUMENTATION = """
 module: kubus_preflight
 short_description: Facts and problems of a machine that is to be provisioned
 options:
-  name: {description: What it is called in the inventory; an address means its hostname is taken., type: str, required: true}
-  address: {description: Its address for other machines; anything else means the one it sends from., type: str, default: ""}
+  name: {description: Its name in the inventory; an address means its hostname is taken., type: str, required: true}
+  address: {description: How others reach it; no address means the one it sends from., type: str, default: ""}
   now: {description: The control machine's clock., type: float, required: true}
   role: {description: master or worker., type: str, required: true}
   reach: {description: host:port that must answer., type: list, elements: str, default: []}
@@ -56,8 +56,16 @@ def interpreter():
     for name in ("python3", "python3.13", "python3.12", "python3.11"):
         path = shutil.which(name)
         if path:
-            said = subprocess.run([path, "-c", "import sys, venv; print('%d.%d' % sys.version_info[:2])"],
-                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout.decode().strip()
+            said = (
+                subprocess.run(
+                    [path, "-c", "import sys, venv; print('%d.%d' % sys.version_info[:2])"],
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    check=False,
+                )
+                .stdout.decode()
+                .strip()
+            )
             if said and tuple(map(int, said.split("."))) >= PYTHON:
                 return path, said
     return "", ""
@@ -158,13 +166,27 @@ def look(asked):
     memory = int(dict(row.split(":", 1) for row in text("/proc/meminfo").splitlines())["MemTotal"].split()[0]) // 1024
     link = "/opt/kubus/venv"
     return {
-        "name": own_name(asked["name"]), "address": own_address(asked["address"]), "os": ident, "os_version": version,
-        "os_name": shown, "arch": platform.machine(), "python": python, "python_version": python_version,
-        "memory_mib": memory, "disk_mib": disk.f_bavail * disk.f_frsize // MIB, "fsync_ms": round(fsync_ms("/var/lib"), 1),
-        "cgroups": cgroups(), "systemd": os.path.isdir("/run/systemd/system"), "skew": round(time.time() - asked["now"], 1),
+        "name": own_name(asked["name"]),
+        "address": own_address(asked["address"]),
+        "os": ident,
+        "os_version": version,
+        "os_name": shown,
+        "arch": platform.machine(),
+        "python": python,
+        "python_version": python_version,
+        "memory_mib": memory,
+        "disk_mib": disk.f_bavail * disk.f_frsize // MIB,
+        "fsync_ms": round(fsync_ms("/var/lib"), 1),
+        "cgroups": cgroups(),
+        "systemd": os.path.isdir("/run/systemd/system"),
+        "skew": round(time.time() - asked["now"], 1),
         "machine": text("/sys/class/dmi/id/product_uuid").lower() or text("/etc/machine-id"),
-        "docker": docker(), "stranger": stranger(), "taken": taken(asked["free"]), "unreachable": unreachable(asked["reach"]),
-        "venv": os.readlink(link) if os.path.islink(link) else "", "node": node(),
+        "docker": docker(),
+        "stranger": stranger(),
+        "taken": taken(asked["free"]),
+        "unreachable": unreachable(asked["reach"]),
+        "venv": os.readlink(link) if os.path.islink(link) else "",
+        "node": node(),
     }
 
 
@@ -173,27 +195,45 @@ def problems(seen, role):
     least = LEAST[role]
     python_comes = (seen["os"], seen["os_version"]) == ("ubuntu", "22.04")
     rules = (
-        (seen["os_version"] not in SYSTEMS.get(seen["os"], ()),
-         f"the system is {seen['os_name'] or 'unknown'}: use Debian 12 or 13, or Ubuntu 22.04 or 24.04"),
+        (
+            seen["os_version"] not in SYSTEMS.get(seen["os"], ()),
+            f"the system is {seen['os_name'] or 'unknown'}: use Debian 12 or 13, or Ubuntu 22.04 or 24.04",
+        ),
         (seen["arch"] not in ("x86_64", "aarch64"), f"the processor is {seen['arch']}: use x86-64 or arm64"),
         (not seen["systemd"], "systemd is not PID 1: boot the machine with it"),
-        (not seen["python"] and not python_comes, "there is no Python 3.11 or newer with its venv module: install python3"),
-        (not {"cpu", "memory", "pids"} <= set(seen["cgroups"]),
-         f"of the cgroup controllers cpu, memory and pids only {', '.join(seen['cgroups']) or 'none'} are there: add "
-         "`cgroup_enable=memory` to the kernel's command line and reboot"),
+        (
+            not seen["python"] and not python_comes,
+            "there is no Python 3.11 or newer with its venv module: install python3",
+        ),
+        (
+            not {"cpu", "memory", "pids"} <= set(seen["cgroups"]),
+            f"of the cgroups cpu, memory, pids only {', '.join(seen['cgroups']) or 'none'} are there: add "
+            "`cgroup_enable=memory` to the kernel's command line and reboot",
+        ),
         (seen["memory_mib"] < least["memory"], f"{seen['memory_mib']} MiB of memory; a {role} needs {least['memory']}"),
         (seen["disk_mib"] < least["disk"], f"{seen['disk_mib']} MiB free in /var/lib; a {role} needs {least['disk']}"),
-        (seen["fsync_ms"] > least["fsync"],
-         f"a small write takes {seen['fsync_ms']} ms to reach the disk; a {role} needs {least['fsync']}: use a faster disk"),
-        (abs(seen["skew"]) > SKEW_SECONDS,
-         f"its clock is {seen['skew']} s off the control machine's: `timedatectl set-ntp true` on both"),
+        (
+            seen["fsync_ms"] > least["fsync"],
+            f"a small write takes {seen['fsync_ms']} ms; a {role} needs {least['fsync']}: use a faster disk",
+        ),
+        (
+            abs(seen["skew"]) > SKEW_SECONDS,
+            f"its clock is {seen['skew']} s off the control machine's: `timedatectl set-ntp true` on both",
+        ),
         (bool(seen["stranger"]), f"{seen['stranger']} runs here and would fight for the machine: remove it first"),
-        (bool(seen["taken"]), f"something listens on {', '.join(map(str, seen['taken']))}: stop it, a master needs these ports"),
+        (
+            bool(seen["taken"]),
+            f"something listens on {', '.join(map(str, seen['taken']))}: stop it",
+        ),
         (not seen["address"], "the machine has no route outward: set kubus_address"),
-        (seen["node"] not in ("", seen["name"]) and role == "worker",
-         f"this machine is node {seen['node']} already: reset it first (reset.yml), or keep that name in kubus_node_name"),
-        (not re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", seen["name"]),
-         f"a node cannot be called {seen['name']!r}: set kubus_node_name (lower-case letters, digits, '-', '.')"),
+        (
+            seen["node"] not in ("", seen["name"]) and role == "worker",
+            f"this machine is node {seen['node']} already: reset it (reset.yml), or keep that name",
+        ),
+        (
+            not re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", seen["name"]),
+            f"a node cannot be called {seen['name']!r}: set kubus_node_name (lower-case letters, digits, '-', '.')",
+        ),
     )
     return [words for broken, words in rules if broken] + seen["unreachable"]
 
@@ -202,8 +242,10 @@ def main():
     """See DOCUMENTATION."""
     module = AnsibleModule(
         argument_spec={
-            "name": {"type": "str", "required": True}, "address": {"type": "str", "default": ""},
-            "now": {"type": "float", "required": True}, "role": {"type": "str", "choices": sorted(LEAST), "required": True},
+            "name": {"type": "str", "required": True},
+            "address": {"type": "str", "default": ""},
+            "now": {"type": "float", "required": True},
+            "role": {"type": "str", "choices": sorted(LEAST), "required": True},
             "reach": {"type": "list", "elements": "str", "default": []},
             "free": {"type": "list", "elements": "int", "default": []},
         },

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible.module_utils.kubus_record import installed, settle
 
 DOCUMENTATION = """
@@ -24,8 +25,19 @@ options: {}
 
 STATE = "/var/lib/kubus"
 PATHS = ("/etc/kubus", "/opt/kubus", "/usr/local/bin/kubus", "/etc/sysctl.d/60-kubus.conf", STATE)
-ENGINE_PATHS = ("/var/lib/docker", "/var/lib/containerd", "/var/run/docker", "/run/containerd", "/run/docker.sock",
-                "/run/docker.pid", "/etc/docker", "/opt/containerd", "/etc/containerd", "/root/.docker", "/etc/cni")
+ENGINE_PATHS = (
+    "/var/lib/docker",
+    "/var/lib/containerd",
+    "/var/run/docker",
+    "/run/containerd",
+    "/run/docker.sock",
+    "/run/docker.pid",
+    "/etc/docker",
+    "/opt/containerd",
+    "/etc/containerd",
+    "/root/.docker",
+    "/etc/cni",
+)
 ENGINE_UNITS = ("docker.socket", "docker.service", "containerd.service")
 ENGINE_GROUP = "docker"
 ENVIRONMENT = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_SUSPEND": "1", "LC_ALL": "C"}
@@ -45,7 +57,9 @@ class Machine:
     def run(self, *command):
         """A command's output; its failure is the verification's to find, since each step is for leftovers."""
         try:
-            ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENVIRONMENT, check=False)
+            ran = subprocess.run(
+                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENVIRONMENT, check=False
+            )
         except FileNotFoundError:
             return 127, ""
         return ran.returncode, ran.stdout.decode(errors="replace")
@@ -102,7 +116,11 @@ def firewall(machine, before):
                 table = row[1:]
             elif row.startswith(":DOCKER"):
                 chains.append((table, row[1:].split()[0]))
-            elif row.startswith("-A") and not row.startswith("-A DOCKER") and re.search(r"DOCKER|docker0|br-[0-9a-f]{12}", row):
+            elif (
+                row.startswith("-A")
+                and not row.startswith("-A DOCKER")
+                and re.search(r"DOCKER|docker0|br-[0-9a-f]{12}", row)
+            ):
                 words = [word.strip('"') for word in re.findall(r'"[^"]*"|\S+', row)]
                 if row not in former(before, program, table) and machine.step(f"{program} {table}: remove {row}"):
                     machine.run(program, "-w", "-t", table, "-D", *words[1:])
@@ -111,14 +129,14 @@ def firewall(machine, before):
                 if machine.step(f"{program} {where}: {verb} chain {chain}"):
                     machine.run(program, "-w", "-t", where, flag, chain)
         policy = before.get("iptables", {}).get(f"{program} filter chain FORWARD", "ACCEPT")
-        if re.search(r"^:FORWARD (?!%s )" % policy, saved, re.M) and machine.step(f"{program}: FORWARD {policy}"):
+        if re.search(rf"^:FORWARD (?!{policy} )", saved, re.M) and machine.step(f"{program}: FORWARD {policy}"):
             machine.run(program, "-w", "-P", "FORWARD", policy)
 
 
 def former(before, program, table):
     """Rules that were there."""
     head = f"{program} {table} "
-    return {key[len(head):] for key in before.get("iptables", {}) if key.startswith(head)}
+    return {key[len(head) :] for key in before.get("iptables", {}) if key.startswith(head)}
 
 
 def tables(machine):
@@ -139,7 +157,12 @@ def links(machine, before, engine):
 
 def groups_of_control(machine):
     """Empty cgroups that the engine leaves."""
-    for pattern in ("/sys/fs/cgroup/docker", "/sys/fs/cgroup/*/docker", "/sys/fs/cgroup/kubus*", "/sys/fs/cgroup/*/kubus*"):
+    for pattern in (
+        "/sys/fs/cgroup/docker",
+        "/sys/fs/cgroup/*/docker",
+        "/sys/fs/cgroup/kubus*",
+        "/sys/fs/cgroup/*/kubus*",
+    ):
         for top in glob.glob(pattern):
             if machine.step(f"remove cgroup {top}"):
                 for folder, _, _ in os.walk(top, topdown=False):
@@ -167,14 +190,18 @@ def packages(machine, ours):
 
 def known():
     """Packages of which something is here, be it only their configuration."""
-    said = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n"], stdout=subprocess.PIPE,
-                          check=True).stdout.decode()
+    said = subprocess.run(
+        ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n"], stdout=subprocess.PIPE, check=True
+    ).stdout.decode()
     return {row.split()[0] for row in said.splitlines() if row.split()[1:] != ["not-installed"]}
 
 
 def accounts(machine, before, engine):
     """Users and groups that were not there."""
-    for kind, names, command in (("user", ("kubus",), "userdel"), ("group", ("kubus", *([ENGINE_GROUP] if engine else [])), "groupdel")):
+    for kind, names, command in (
+        ("user", ("kubus",), "userdel"),
+        ("group", ("kubus", *([ENGINE_GROUP] if engine else [])), "groupdel"),
+    ):
         place = "/etc/passwd" if kind == "user" else "/etc/group"
         with open(place, encoding="utf-8") as file:
             here = {row.split(":")[0] for row in file}
@@ -196,8 +223,13 @@ def settings(machine, record):
 
 def paths(machine, before, record, engine):
     """Folders and files, and what Ansible left in homes where it had been to for us only."""
-    homes = glob.glob("/home/*") + ["/root"]
-    tools = [f"{home}/{name}" for home in homes for name in (".ansible", ".docker") if f"{home}/{name}" not in before.get("file", {})]
+    homes = [*glob.glob("/home/*"), "/root"]
+    tools = [
+        f"{home}/{name}"
+        for home in homes
+        for name in (".ansible", ".docker")
+        if f"{home}/{name}" not in before.get("file", {})
+    ]
     wanted = [*record.get("paths", []), *(ENGINE_PATHS if engine else ()), *tools, *PATHS]
     for path in dict.fromkeys(wanted):
         if path in before.get("file", {}) and path not in PATHS and not os.path.ismount(path):
@@ -235,7 +267,9 @@ def main():
     if not os.path.exists(f"{STATE}/before.json"):
         left = [path for path in PATHS if os.path.lexists(path)]
         if left:
-            module.fail_json(msg=f"{STATE}/before.json is gone, so nobody can tell what was here before; still here: {left}")
+            module.fail_json(
+                msg=f"{STATE}/before.json is gone, so nobody can tell what was here before; still here: {left}"
+            )
         module.exit_json(changed=False, steps=[])
     with open(f"{STATE}/before.json", encoding="utf-8") as file:
         before = json.load(file)
@@ -245,7 +279,9 @@ def main():
         reset(machine, before, record)
     except OSError as error:
         module.fail_json(msg=f"{error}; done so far: {machine.steps}")
-    module.exit_json(changed=bool(machine.steps), steps=machine.steps, packages=sorted(installed() & set(record.get("packages", []))))
+    module.exit_json(
+        changed=bool(machine.steps), steps=machine.steps, packages=sorted(installed() & set(record.get("packages", [])))
+    )
 
 
 if __name__ == "__main__":

@@ -15,9 +15,10 @@ module: kubus_services
 short_description: Start what does not run, restart what runs an older version
 options:
   names: {description: Units., type: list, elements: str, required: true}
-  files: {description: Files and folders that a running unit must be younger than., type: list, elements: str, default: []}
-  restart: {description: Whether a stale unit is restarted; else it is only reported., type: bool, default: true}
-  settle: {description: A command to be waited for after something was restarted., type: list, elements: str, default: []}
+  files: {description: What a running unit must be younger than., type: list, elements: str, default: []}
+  start: {description: Whether a unit that does not run is started., type: bool, default: true}
+  restart: {description: Whether a unit that is older than its files is restarted., type: bool, default: true}
+  settle: {description: A command that waits, after something was restarted., type: list, elements: str, default: []}
 """
 
 LINK = "/opt/kubus/venv"
@@ -26,7 +27,9 @@ FIELDS = "ActiveState,MainPID,UnitFileState,NeedDaemonReload,FragmentPath,LoadSt
 
 def systemctl(*words):
     """Its output. Raises CalledProcessError with what it said."""
-    return subprocess.run(["systemctl", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True).stdout.decode()
+    return subprocess.run(
+        ["systemctl", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True
+    ).stdout.decode()
 
 
 def shown(name):
@@ -99,28 +102,37 @@ def act(module, todo, settle):
     starts = [name for name, (verb, _) in todo.items() if verb == "start"]
     restarts = [name for name, (verb, _) in todo.items() if verb == "restart"]
     if starts:
-        systemctl("reset-failed", *starts)
+        failed = [name for name in starts if shown(name).get("ActiveState") == "failed"]
+        if failed:
+            systemctl("reset-failed", *failed)
         systemctl("enable", "--now", "--no-block", *starts)
     if restarts:
         systemctl("restart", *restarts)
         if settle:
             ran = subprocess.run(settle, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
             if ran.returncode:
-                module.fail_json(msg=f"restarted {', '.join(restarts)}, then: {ran.stdout.decode(errors='replace')[-2000:]}")
+                module.fail_json(
+                    msg=f"restarted {', '.join(restarts)}, then: {ran.stdout.decode(errors='replace')[-2000:]}"
+                )
 
 
 def main():
     """See DOCUMENTATION."""
     strings = {"type": "list", "elements": "str"}
     module = AnsibleModule(
-        argument_spec={"names": {**strings, "required": True}, "files": {**strings, "default": []},
-                       "restart": {"type": "bool", "default": True}, "settle": {**strings, "default": []}},
+        argument_spec={
+            "names": {**strings, "required": True},
+            "files": {**strings, "default": []},
+            "start": {"type": "bool", "default": True},
+            "restart": {"type": "bool", "default": True},
+            "settle": {**strings, "default": []},
+        },
         supports_check_mode=True,
     )
     todo, said = {}, []
     for name in module.params["names"]:
         step = plan(shown(name), module.params["files"])
-        if step and (step[0] == "start" or module.params["restart"]):
+        if step and module.params[step[0]]:
             todo[name] = step
             said.append(f"{name} {step[1]}: {step[0]}")
     if todo and not module.check_mode:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible.module_utils.kubus_record import add, read, write
 
 DOCUMENTATION = """

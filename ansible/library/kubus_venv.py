@@ -9,6 +9,7 @@ import subprocess
 import tarfile
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible.module_utils.kubus_record import add
 
 DOCUMENTATION = """
@@ -30,8 +31,13 @@ KUBUS = f"#!{LINK}/bin/python -P\nimport sys\n\nfrom cli.main import main\n\nsys
 
 def run(module, what, *command):
     """A step of the build; the last lines of what it said when it fails."""
-    ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-                         env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"})
+    ran = subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+        env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"},
+    )
     if ran.returncode:
         tail = "\n".join(ran.stdout.decode(errors="replace").splitlines()[-15:])
         module.fail_json(msg=f"{what} failed (exit code {ran.returncode})\n{tail}")
@@ -47,8 +53,21 @@ def build(module, place, bundle, index):
         packed.extractall(wheels)
     (ours,) = glob.glob(f"{wheels}/kubus-*.whl")
     source = ["--find-links", wheels] if index else ["--no-index", "--find-links", wheels]
-    run(module, "installing Kubus", f"{place}/bin/python", f"{wheels}/pip", "-q", "install", "--no-deps", "--no-compile",
-        "--no-cache-dir", *source, "-r", f"{wheels}/requirements.lock", ours)
+    run(
+        module,
+        "installing Kubus",
+        f"{place}/bin/python",
+        f"{wheels}/pip",
+        "-q",
+        "install",
+        "--no-deps",
+        "--no-compile",
+        "--no-cache-dir",
+        *source,
+        "-r",
+        f"{wheels}/requirements.lock",
+        ours,
+    )
     shutil.rmtree(wheels)
     with open(f"{place}/bin/kubus", "w", encoding="utf-8") as file:
         file.write(KUBUS)
@@ -69,8 +88,10 @@ def main():
     """See DOCUMENTATION."""
     module = AnsibleModule(
         argument_spec={
-            "digest": {"type": "str", "required": True}, "bundle": {"type": "str", "required": True},
-            "python": {"type": "str", "required": True}, "index": {"type": "bool", "default": False},
+            "digest": {"type": "str", "required": True},
+            "bundle": {"type": "str", "required": True},
+            "python": {"type": "str", "required": True},
+            "index": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

@@ -10,11 +10,10 @@ import time
 import zipfile
 from pathlib import Path
 
-from packaging.tags import compatible_tags, cpython_tags
-from packaging.utils import canonicalize_name, parse_wheel_filename
-
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
+from packaging.tags import compatible_tags, cpython_tags
+from packaging.utils import canonicalize_name, parse_wheel_filename
 
 DOCUMENTATION = """
 name: kubus_bundle
@@ -74,7 +73,8 @@ def chosen(folder, pin, tags, asked):
     if not found:
         raise AnsibleLookupError(
             f"{folder} has no wheel of {pin} for Python {asked['python']} on {asked['arch']}: "
-            f"`.venv/bin/python -m master.provision.wheels {folder} --python {asked['python']} --arch {asked['arch']}`")
+            f"`.venv/bin/python -m master.provision.wheels {folder} --python {asked['python']} --arch {asked['arch']}`"
+        )
     return min(found)[1]
 
 
@@ -82,7 +82,7 @@ def pip():
     """The control machine's own pip: with it a machine needs no python3-venv. Raises AnsibleLookupError."""
     found = importlib.util.find_spec("pip")
     if found is None or not found.submodule_search_locations:
-        raise AnsibleLookupError("Ansible's own Python has no pip: install it there (`python3 -m ensurepip`, python3-pip)")
+        raise AnsibleLookupError("Ansible's own Python has no pip: install it there (`python3 -m ensurepip`)")
     return Path(found.submodule_search_locations[0])
 
 

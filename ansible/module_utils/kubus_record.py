@@ -44,8 +44,9 @@ def add(section, names, place=PLACE):
 
 def installed():
     """Names of installed packages."""
-    said = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n"], stdout=subprocess.PIPE,
-                          check=True).stdout.decode()
+    said = subprocess.run(
+        ["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n"], stdout=subprocess.PIPE, check=True
+    ).stdout.decode()
     return {row.split()[1] for row in said.splitlines() if row.startswith("installed ")}
 
 
