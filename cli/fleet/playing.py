@@ -30,8 +30,9 @@ def tell_failures(targets: Mapping[str, Target], pins: Pins, report: Report) -> 
     """For each: what failed, what was done before, and the newest lines of its journal."""
     for name, target in targets.items():
         host = report.board[name]
-        done = ", ".join(phase for phase, _ in host.phases) or "nothing"
-        report.say(f"\n{name} failed after: {done}\n{_indented(host.failure)}", name)
+        phases = [phase for phase, _ in host.phases] or ["the start"]
+        before = f" (done before: {', '.join(phases[:-1])})" if phases[1:] else ""
+        report.say(f"\n{name} failed in {phases[-1]}{before}\n{_indented(host.failure)}", name)
         try:
             tail = journal(target, pins)
         except KubusError as error:

@@ -23,6 +23,8 @@ from .target import ProvisionError
 
 Told = Callable[[Happening], None]
 FACTS = "Gathering Facts"
+TELLER = "failure"
+"""The role that tells, for plain Ansible, what went wrong. Its telling is no work, and we tell it ourselves."""
 
 
 class PlayBroken(ProvisionError):
@@ -90,7 +92,7 @@ def happenings(event: Mapping[str, Any]) -> list[Happening]:
     """One of Ansible's events -> ours. Pure."""
     told = event.get("event_data") or {}
     host, task = str(told.get("host", "")), str(told.get("task", ""))
-    if not host:
+    if not host or told.get("role") == TELLER:
         return []
     result: Mapping[str, Any] = told["res"] if isinstance(told.get("res"), dict) else {}
     happened = Happening(

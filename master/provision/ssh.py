@@ -191,7 +191,7 @@ def look(target: Target, pins: Pins, reach: Sequence[tuple[str, int]] = ()) -> V
 def journal(target: Target, pins: Pins, lines: int = 15) -> str:
     """The newest lines of the machine's journal about us and Docker; "" when it cannot be had. Root's if possible."""
     asked = ["sh", "-c", 'S=; [ "$(id -u)" = 0 ] || S="sudo -n"; exec $S journalctl --no-pager -q -o short-iso '
-             f"-n {lines} -u 'kubus-*' -u docker -u ssh"]
+             f"-n {lines} -u 'kubus-*' -u docker"]
     with connect(target, pins) as link:
         return link.run(asked, seconds=CONNECT_SECONDS).out.decode(errors="replace").rstrip()
 
