@@ -30,11 +30,16 @@ class Tls(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BusConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """How to reach NATS. `url` may be several, comma separated. TLS whenever `ca` is set (plaintext is for tests)."""
+    """How to reach NATS. `url` may be several, comma separated. TLS whenever `ca` is set (plaintext is for tests).
+
+    `jwt_file` says who we are and what we may, `nkey_seed_file` proves that it is ours; both are read anew at each
+    connection.
+    """
 
     url: str = "nats://127.0.0.1:4222"
     ca: str = ""
     nkey_seed_file: str = ""
+    jwt_file: str = ""
     identity: str = "master.test"
     proof_key_file: str = ""
     replicas: int = 1

@@ -1,22 +1,41 @@
-"""The folder that holds a cluster's secrets: CA, leaf certificates, bus users' seeds, the bus secret.
+"""The folder that holds a cluster's secrets: CA, leaf certificates, the bus' authority and secret, bus users' seeds.
 
-Everything is made once and kept; a leaf is issued again only when its names or its end of life ask for it.
+Everything is made once and kept; a leaf is issued again only when its names or its end of life ask for it, a user's
+JWT when it says something else than it should. Users made here live on a master beside the authority itself, so their
+JWTs do not end; nodes that join get short ones (see README).
 Files are 0600, the folder 0700.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
+from msgspec import Struct
+
+from runtime.nkey import new_seed, public_of
 from schemas.bus.proof import session_key
 
-from .busauth import new_user, public_of
+from . import busjwt
+from .authority import Authority, load_authority, new_authority
 from .ca import Pair, Want, issue, new_ca, still_good
 
 SECRET_BYTES = 32
+SYSTEM = "system"
+"""The bus user of the server's own account."""
+AT_FIRST = 1
+"""Unix seconds: what a server's config says is older than any account that was pushed, and the newer one wins."""
+
+
+class BusUser(Struct, frozen=True):
+    """Files of a bus identity: its nkey seed, its NATS JWT, the key of its proofs; and its public nkey."""
+
+    seed: Path
+    jwt: Path
+    proof: Path
+    public: str
 
 
 class Pki:
@@ -56,17 +75,50 @@ class Pki:
         write_secret(cert, pair.cert)
         return cert, key
 
-    def ensure_bus_user(self, identity: str) -> tuple[Path, Path, str]:
-        """(nkey seed file, session key file, public nkey) of a bus identity such as `node.n1`."""
-        seed_file, key_file = self.folder / f"bus-{identity}.nk", self.folder / f"bus-{identity}.key"
-        if not seed_file.exists():
-            write_secret(seed_file, new_user())
-        write_secret(key_file, session_key(self.secret_file.read_bytes(), identity))
-        return seed_file, key_file, public_of(seed_file.read_bytes())
+    @property
+    def authority_file(self) -> Path:
+        """Who signs for the bus: operator, accounts, signing key."""
+        return self.folder / "bus.authority"
 
-    def bus_users(self, identities: Iterable[str]) -> dict[str, str]:
-        """identity -> public nkey."""
-        return {identity: self.ensure_bus_user(identity)[2] for identity in identities}
+    def ensure_authority(self) -> Authority:
+        """The bus' root of trust, made on first use."""
+        if not self.authority_file.exists():
+            write_secret(self.authority_file, msgspec.json.encode(new_authority()))
+        return load_authority(self.authority_file.read_bytes())
+
+    def ensure_accounts(self) -> tuple[str, dict[str, str]]:
+        """(operator's JWT, account public key -> JWT): what a nats-server knows from its first second."""
+        authority = self.ensure_authority()
+        accounts = {authority.system_key: authority.system_jwt(AT_FIRST),
+                    authority.account_key: authority.account_jwt(AT_FIRST)}
+        return authority.operator_jwt(AT_FIRST), accounts
+
+    def ensure_bus_user(self, identity: str, now: datetime) -> BusUser:
+        """A bus identity such as `node.n1`; `system` is the one that may push accounts."""
+        authority, at = self.ensure_authority(), int(now.timestamp())
+        seed, proof = self.folder / f"bus-{identity}.nk", self.folder / f"bus-{identity}.key"
+        if not seed.exists():
+            write_secret(seed, new_seed())
+        public = public_of(seed.read_bytes())
+        write_secret(proof, session_key(self.secret_file.read_bytes(), identity))
+        system = identity == SYSTEM
+        token = authority.system_user_jwt(public, at) if system else authority.user_jwt(identity, public, at)
+        self._ensure_jwt(f"bus-{identity}.jwt", token)
+        return BusUser(seed, self.folder / f"bus-{identity}.jwt", proof, public)
+
+    def _ensure_jwt(self, name: str, wanted: str) -> str:
+        """The kept token when it says the same but for its time, else the wanted one, kept."""
+        file = self.folder / name
+        if file.exists():
+            kept = file.read_text()
+            if _said(kept) == _said(wanted):
+                return kept
+        write_secret(file, wanted.encode())
+        return wanted
+
+
+def _said(token: str) -> dict[str, object]:
+    return {key: value for key, value in busjwt.decode(token).items() if key not in {"iat", "jti"}}
 
 
 def write_secret(path: Path, content: bytes) -> None:

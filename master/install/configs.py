@@ -25,8 +25,8 @@ def bus_config(topology: Topology, places: Places, who: str) -> BusConfig:
     """How somebody on this machine reaches the bus."""
     return BusConfig(
         url=bus_url(topology), ca=str(places.key(CA)), identity=who,
-        nkey_seed_file=str(places.key(f"bus-{who}.nk")), proof_key_file=str(places.key(f"bus-{who}.key")),
-        replicas=topology.replicas,
+        nkey_seed_file=str(places.key(f"bus-{who}.nk")), jwt_file=str(places.key(f"bus-{who}.jwt")),
+        proof_key_file=str(places.key(f"bus-{who}.key")), replicas=topology.replicas,
     )
 
 

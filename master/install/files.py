@@ -18,8 +18,8 @@ import msgspec
 
 from master.identity.ca import Pair, Want, issue, new_ca, still_good
 from master.identity.kubeconfig import Server, kubeconfig
-from master.identity.pki import Pki, write_secret
-from master.watch.nats_server import User, nats_config
+from master.identity.pki import SYSTEM, Pki, write_secret
+from master.watch.nats_server import Trust, nats_config
 from runtime.config import Tls
 from schemas.errors import KubusError
 
@@ -47,16 +47,23 @@ def make_shared(topology: Topology, places: Places, now: datetime) -> list[Path]
         pair = new_ca(f"{topology.cluster}-etcd-ca", now)
         write_secret(root[1], pair.key)
         write_secret(root[0], pair.cert)
-    pki.bus_users(identity(service) for service in SERVICES)
+    pki.ensure_authority()
+    for who in _users():
+        pki.ensure_bus_user(who, now)
     kept = before & set(shared(places))
     return sorted({*kept, *(set(places.pki.iterdir()) - before)})
 
 
 def shared(places: Places) -> list[Path]:
     """The files that every master must have, the same everywhere."""
-    users = [f"bus-{identity(service)}.{ending}" for service in SERVICES for ending in ("key", "nk")]
-    names = ["ca.crt", "ca.key", "bus.secret", f"{ETCD_CA}.crt", f"{ETCD_CA}.key", *users]
+    users = [f"bus-{who}.{ending}" for who in _users() for ending in ("key", "nk", "jwt")]
+    names = ["ca.crt", "ca.key", "bus.secret", "bus.authority", f"{ETCD_CA}.crt", f"{ETCD_CA}.key", *users]
     return [places.key(name) for name in names]
+
+
+def _users() -> list[str]:
+    """Who of the masters speaks on the bus."""
+    return [*map(identity, SERVICES), SYSTEM]
 
 
 class Files:
@@ -112,6 +119,9 @@ class Files:
         tls, secret = self.leaf("nats", want), self.pki.secret_file.read_bytes()
         routes = hmac.new(secret, b"kubus-nats-routes", hashlib.sha256).hexdigest()
         place = nats_place(self._topology, self._places, tls, routes)
-        identities = [*map(identity, SERVICES), *nodes]
-        users = [User(nkey, who) for who, nkey in self.pki.bus_users(identities).items()]
-        write_secret(self._places.nats_config, nats_config(place, users).encode())
+        for who in (*_users(), *nodes):
+            self.pki.ensure_bus_user(who, self._now)
+        operator, accounts = self.pki.ensure_accounts()
+        trust = Trust(operator=operator, system=self.pki.ensure_authority().system_key, accounts=accounts,
+                      directory=str(self._places.nats / "accounts"))
+        write_secret(self._places.nats_config, nats_config(place, trust).encode())

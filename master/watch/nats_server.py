@@ -1,22 +1,17 @@
-"""nats-server.conf for a master: who may speak, and of what. Pure text; a change takes effect by SIGHUP (reload).
+"""nats-server.conf for a master: where it listens, what it keeps, whom it believes. Pure text.
 
-Masters may do everything. A node may publish under its own name, make named consumers on its own feed, on services and
-on endpoint slices, and hear only what is sent to it (DESIGN §10). It cannot name another filter: the server refuses a
-consumer whose request body differs from its subject. What it may publish *to* is guarded here; who really sent a
-request is proved by schemas/bus/proof.py, because a responder can be made to publish onto any reply subject.
+Users are not listed here: each brings a JWT that says what it may (master/identity), signed by an account that the
+operator signed. So a node joins, renews and is revoked without a change of this file.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 
 from msgspec import Struct
 
 from runtime.config import Tls
-from schemas.bus import subjects
-from schemas.bus.proof import inbox
-from schemas.bus.subjects import STREAM
 
 MAX_PAYLOAD = 8 * 1024 * 1024
 """Bytes. Above etcd's request limit, with room for both frames of the largest Secret; NATS warns above 8 MiB."""
@@ -24,22 +19,17 @@ MAX_PAYLOAD = 8 * 1024 * 1024
 MAX_PENDING = 64 * 1024 * 1024
 """Bytes unsent to one client before it is cut off as slow; it comes back and starts from a snapshot."""
 
-SHARED = (
-    subjects.interest("", "v1", "services", namespaced=True),
-    subjects.interest("discovery.k8s.io", "v1", "endpointslices", namespaced=True),
-    subjects.PEERS,
-)
-"""What every node may follow besides its own feed: where services lead, and where other nodes' pods are."""
 
-REPLIES = 1_000_000
-"""Answers a node may send to one request: a log or an exec is one request with many frames."""
+class Trust(Struct, frozen=True):
+    """Whom the server believes: the operator's JWT, its own account, and the accounts it knows from its first second.
 
+    Accounts that are pushed later (with revocations) are kept in `directory`; the newer one of an account wins.
+    """
 
-class User(Struct, frozen=True):
-    """Who a public nkey is: `master.<service>`, or `node.<name token>` with a node's rights."""
-
-    nkey: str
-    identity: str
+    operator: str
+    system: str
+    accounts: Mapping[str, str]
+    directory: str
 
 
 class Routes(Struct, frozen=True):
@@ -69,8 +59,8 @@ class Place(Struct, frozen=True):
     """None: alone."""
 
 
-def nats_config(place: Place, users: Sequence[User], *, max_file_bytes: int = 4 * 1024**3) -> str:
-    """The whole file. Without users anybody may do anything: for tests only."""
+def nats_config(place: Place, trust: Trust | None, *, max_file_bytes: int = 4 * 1024**3) -> str:
+    """The whole file. Without trust anybody may do anything: for tests only."""
     lines = [
         f"server_name: {_quoted(place.name)}",
         f"listen: {_quoted(f'{_bracketed(place.host)}:{place.port}')}",
@@ -90,8 +80,8 @@ def nats_config(place: Place, users: Sequence[User], *, max_file_bytes: int = 4 
         lines.append(f"tls {{ cert_file: {_quoted(place.tls.cert)}, key_file: {_quoted(place.tls.key)}, timeout: 5 }}")
     if place.routes and place.tls:
         lines += _cluster(place.routes, place.tls)
-    if users:
-        lines += ["authorization {", '  timeout: 5', "  users: [", *map(_user, users), "  ]", "}"]
+    if trust:
+        lines += _believed(trust)
     return "\n".join(lines) + "\n"
 
 
@@ -112,33 +102,15 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def node_rights(identity: str) -> dict[str, dict[str, list[str]]]:
-    """What one node may do. `identity`: `node.<name token>`."""
-    name = identity.partition(".")[2]
-    create = f"$JS.API.CONSUMER.CREATE.{STREAM}.*"
-    follow = [f"watch.api.v1.nodes.{name}.>", f"watch.api.v1.nodes.{name}", *SHARED]
-    return {
-        "publish": {"allow": [
-            f"api.{identity}.>", f"beat.{identity}", f"steps.{identity}", f"stream.{identity}.>",
-            *(f"{create}.{subject}" for subject in follow), f"$JS.FC.{STREAM}.>",
-        ]},
-        "subscribe": {"allow": [f"{inbox(identity)}.>", f"{identity}.>"]},
-    }
-
-
-def _user(user: User) -> str:
-    if user.identity.startswith("master."):
-        return f"    {{ nkey: {user.nkey} }}"
-    rights = node_rights(user.identity)
-    replies = f"{{ max: {REPLIES}, expires: \"24h\" }}"
-    return f"    {{ nkey: {user.nkey}, permissions: {{ {_rights(rights)}, allow_responses: {replies} }} }}"
-
-
-def _rights(rights: Mapping[str, Mapping[str, Iterable[str]]]) -> str:
-    return ", ".join(
-        f"{verb}: {{ allow: [{', '.join(_quoted(subject) for subject in said['allow'])}] }}"
-        for verb, said in rights.items()
-    )
+def _believed(trust: Trust) -> list[str]:
+    """https://docs.nats.io/running-a-nats-service/configuration/securing_nats/jwt/resolver (the NATS based one)"""
+    return [
+        f"operator: {_quoted(trust.operator)}",
+        f"system_account: {_quoted(trust.system)}",
+        f'resolver {{ type: full, dir: {_quoted(trust.directory)}, allow_delete: false, interval: "1m", '
+        'timeout: "2s" }',
+        "resolver_preload {", *(f"  {key}: {_quoted(token)}" for key, token in trust.accounts.items()), "}",
+    ]
 
 
 def _quoted(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The link to NATS: up for ever. Owns reconnecting, TLS, the nkey, and the list of what is subscribed.
+"""The link to NATS: up for ever. Owns reconnecting, TLS, credentials, and the list of what is subscribed.
 
     down ──dial, back off at most 2 s──► up ──read loop ended / peer silent──► down …
 
@@ -9,6 +9,7 @@ callers get Unreachable and decide themselves. Refuses a server without TLS when
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import logging
 import random
@@ -22,6 +23,7 @@ from schemas.errors import Forbidden, KubusError, TooLarge, Unreachable
 
 from ..backoff import exponential, jittered
 from ..config import BusConfig
+from ..nkey import sign
 from . import client as nats
 
 log = logging.getLogger(__name__)
@@ -290,12 +292,14 @@ def _order(config: BusConfig) -> list[str]:
 
 
 def _credentials(config: BusConfig) -> dict[str, Any]:
-    """Read anew for every connection: certificates and keys are renewed on disk. Raises OSError."""
+    """Read anew for every connection: certificates, keys and JWTs are renewed on disk. Raises OSError."""
     found: dict[str, Any] = {}
     if config.ca:
         found["tls"] = ssl.create_default_context(cafile=config.ca)
-    if config.nkey_seed_file:
-        found["nkeys_seed_str"] = Path(config.nkey_seed_file).read_text().strip()
+    if config.jwt_file:
+        token, seed = Path(config.jwt_file).read_bytes().strip(), Path(config.nkey_seed_file).read_bytes()
+        found["user_jwt_cb"] = lambda: token
+        found["signature_cb"] = lambda nonce: base64.b64encode(sign(seed, nonce.encode()))
     return found
 
 

@@ -92,8 +92,8 @@ class Master:
 
     def bus_config(self, identity: str) -> BusConfig:
         """For a client on the bus."""
-        _, key, _ = self.pki.ensure_bus_user(identity)
-        return BusConfig(url=self.nats, identity=identity, proof_key_file=str(key))
+        user = self.pki.ensure_bus_user(identity, datetime.now(UTC))
+        return BusConfig(url=self.nats, identity=identity, proof_key_file=str(user.proof))
 
     def ask(self, path: str) -> tuple[int, bytes]:
         """GET as the operator: (code, body); (0, b"") when nobody listens."""

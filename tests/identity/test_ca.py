@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from master.identity.busauth import new_user, public_of
 from master.identity.ca import LEAF_DAYS, Pair, Want, fingerprint, issue, new_ca, still_good
 from master.identity.pki import Pki
+from runtime.nkey import new_seed, public_of
 from schemas.bus.proof import session_key
 
 pytestmark = pytest.mark.unit
@@ -76,7 +76,8 @@ def test_the_folder_is_made_once_and_is_private(tmp_path: Path) -> None:
         pki = Pki(tmp_path / "pki")
         ca = pki.ensure_ca("kubus", NOW)
         pki.ensure_leaf(ca, "apiserver", SERVER, NOW)
-        pki.ensure_bus_user("node.n1")
+        pki.ensure_accounts()
+        pki.ensure_bus_user("node.n1", NOW)
         return {p.name: p.read_bytes() for p in pki.folder.iterdir()}
 
     first = everything()
@@ -86,7 +87,7 @@ def test_the_folder_is_made_once_and_is_private(tmp_path: Path) -> None:
 
 
 def test_bus_users_and_fingerprints_are_what_their_readers_expect() -> None:
-    one, two = new_user(), new_user()
+    one, two = new_seed(), new_seed()
     assert one.startswith(b"SU")
     assert public_of(one).startswith("U")
     assert public_of(one) != public_of(two)

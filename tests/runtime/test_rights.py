@@ -14,7 +14,8 @@ import pytest
 
 from master.identity.ca import Want
 from master.identity.pki import Pki
-from master.watch.nats_server import Place, User, nats_config, node_rights
+from master.identity.rights import node_rights
+from master.watch.nats_server import Place, nats_config
 from runtime.bus import Bus, BusConfig, Message
 from runtime.config import Tls
 from runtime.informer import Informers
@@ -22,17 +23,17 @@ from schemas.bus import subjects
 from schemas.core.configmap import CONFIGMAP
 from schemas.core.pod import POD
 from schemas.errors import Forbidden, Unreachable
+from tests.identity.trust import trust_of
 from tests.servers import BIN, Server, _nats_ready, free_port
 
 from . import mirror
 from .mirror import STREAM, World
 
 pytestmark = pytest.mark.nats
-IDENTITIES = ("master.publisher", "master.apiserver", "node.n1", "node.n2")
 
 
 class Cluster:
-    """A nats-server with one user for each identity, over TLS."""
+    """A nats-server that believes the folder's authority, over TLS."""
 
     def __init__(self, folder: Path) -> None:
         now = datetime.now(UTC)
@@ -40,20 +41,18 @@ class Cluster:
         ca = self.pki.ensure_ca("test-ca", now)
         cert, key = self.pki.ensure_leaf(ca, "nats", Want(user="nats", hosts=("127.0.0.1",)), now)
         self.port = free_port()
-        users = [User(self.pki.ensure_bus_user(who)[2], who) for who in IDENTITIES]
-
         file = folder / "nats.conf"
         place = Place(host="127.0.0.1", port=self.port, directory=str(folder / "js"), pid_file=str(folder / "pid"),
                       tls=Tls(ca=str(self.pki.ca_cert), cert=str(cert), key=str(key)))
-        file.write_text(nats_config(place, users))
+        file.write_text(nats_config(place, trust_of(self.pki, folder / "accounts")))
         argv = [str(BIN / "nats-server"), "-c", str(file)]
         self.server = Server("nats", argv, folder / "js", self.port, _nats_ready).start()
         self.buses: list[Bus] = []
 
     def config(self, identity: str) -> BusConfig:
-        seed, key, _ = self.pki.ensure_bus_user(identity)
-        return BusConfig(url=f"tls://127.0.0.1:{self.port}", ca=str(self.pki.ca_cert), nkey_seed_file=str(seed),
-                         identity=identity, proof_key_file=str(key))
+        user = self.pki.ensure_bus_user(identity, datetime.now(UTC))
+        return BusConfig(url=f"tls://127.0.0.1:{self.port}", ca=str(self.pki.ca_cert), nkey_seed_file=str(user.seed),
+                         jwt_file=str(user.jwt), identity=identity, proof_key_file=str(user.proof))
 
     async def bus(self, identity: str) -> Bus:
         bus = await Bus.connect(self.config(identity))
@@ -196,9 +195,20 @@ async def test_a_node_asks_the_api_and_beats_under_its_own_name(cluster: Cluster
             await asyncio.sleep(0.01)
 
 
-async def test_a_stranger_s_key_is_not_let_in(cluster: Cluster) -> None:
+async def test_a_stranger_s_jwt_is_not_let_in(cluster: Cluster, tmp_path: Path) -> None:
+    other = Pki(tmp_path / "other")
+    other.ensure_ca("other-ca", datetime.now(UTC))
+    user = other.ensure_bus_user("node.n1", datetime.now(UTC))
+    stranger = msgspec.structs.replace(cluster.config("node.n1"), jwt_file=str(user.jwt), nkey_seed_file=str(user.seed))
     with pytest.raises(Unreachable, match=r"(?i)authorization violation"):
-        await Bus.connect(cluster.config("node.stranger"), wait=False)
+        await Bus.connect(stranger, wait=False)
+
+
+async def test_a_jwt_without_its_seed_is_worth_nothing(cluster: Cluster) -> None:
+    """Also the other way round: the seed of n1 with the JWT of a master."""
+    thief = msgspec.structs.replace(cluster.config("node.n1"), jwt_file=cluster.config("master.apiserver").jwt_file)
+    with pytest.raises(Unreachable, match=r"(?i)authorization violation"):
+        await Bus.connect(thief, wait=False)
 
 
 async def test_a_server_of_another_ca_is_not_trusted(cluster: Cluster, tmp_path: Path) -> None:

@@ -7,10 +7,9 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from master.watch.nats_server import Place, User, nats_config
+from master.watch.nats_server import Place, Trust, nats_config
 from tests.store.process import free_port
 
 BINARY = str(Path(sys.executable).parent / "nats-server")
@@ -19,7 +18,7 @@ BINARY = str(Path(sys.executable).parent / "nats-server")
 class Nats:
     """One server on loopback; the same port through all restarts."""
 
-    def __init__(self, directory: Path, users: Sequence[User] = ()) -> None:
+    def __init__(self, directory: Path, trust: Trust | None = None) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.store = directory / "jetstream"
         self._log = directory / "log"
@@ -27,13 +26,7 @@ class Nats:
         self._place = Place("127.0.0.1", free_port(), str(self.store), str(directory / "pid"))
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"nats://127.0.0.1:{self._place.port}"
-        self.allow(users)
-
-    def allow(self, users: Sequence[User]) -> None:
-        """Write the config; a running server reads it at once."""
-        self._file.write_text(nats_config(self._place, users))
-        if self._process:
-            self._process.send_signal(signal.SIGHUP)
+        self._file.write_text(nats_config(self._place, trust))
 
     @property
     def pid(self) -> int:

@@ -6,12 +6,13 @@ import json
 
 import pytest
 
+from master.identity.rights import node_rights
 from master.store import keys
 from master.store.store import Batch, Change, Entry
 from master.watch import needs, pump
 from master.watch.compaction import KEEP_SECONDS, MOST_REVISIONS, Sample, compact_to
 from master.watch.lease import EXPIRE, Seen, Tick, is_free, look, tick_of
-from master.watch.nats_server import Place, User, nats_config, node_rights
+from master.watch.nats_server import Place, Trust, nats_config
 from master.watch.nodefeed import FeedGone, FeedPut, NodeFeed
 from master.watch.steps import Told, told
 from runtime.config import Tls
@@ -174,9 +175,11 @@ PLACE = Place("127.0.0.1", 4222, "/js", "/pid", tls=Tls("/ca", "/cert", "/key"))
 
 
 def test_the_servers_config_says_who_may_speak() -> None:
-    text = nats_config(PLACE, [User("UMASTER", "master.apiserver"), User("UNODE", "node.n1")])
-    assert "{ nkey: UMASTER }" in text
-    assert 'nkey: UNODE, permissions: { publish: { allow: ["api.node.n1.>"' in text
+    text = nats_config(PLACE, Trust("ey.op", "ASYS", {"ASYS": "ey.sys", "AKUBUS": "ey.kubus"}, "/accounts"))
+    assert 'operator: "ey.op"' in text
+    assert 'system_account: "ASYS"' in text
+    assert 'resolver { type: full, dir: "/accounts"' in text
+    assert '  AKUBUS: "ey.kubus"' in text
     assert 'cert_file: "/cert"' in text
 
 

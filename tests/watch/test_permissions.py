@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
-import nkeys
 import pytest
 
-from master.watch.nats_server import User
+from master.identity.pki import Pki
 from runtime.bus import Bus, Frame, Mark
 from runtime.config import BusConfig
 from schemas.bus import subjects
 from schemas.bus.subjects import STREAM
-from schemas.errors import Forbidden, Unreachable
+from schemas.errors import Forbidden
+from tests.identity.trust import trust_of
 
 from .process import Nats
 
@@ -22,21 +23,17 @@ pytestmark = pytest.mark.nats
 
 
 class Cluster:
-    """A server that knows three users; `n1` and `master` are connected."""
+    """A server that believes the authority of `pki`."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.seeds = {name: self._seed(name) for name in ("master.publisher", "node.n1", "node.n2")}
-        self.nats = Nats(folder, [User(public, identity) for identity, public in self.seeds.items()])
-
-    def _seed(self, identity: str) -> str:
-        pair = nkeys.from_seed(nkeys.encode_seed(identity.ljust(32).encode()[:32], nkeys.PREFIX_BYTE_USER))
-        (self.folder / f"{identity}.nk").write_bytes(bytes(pair.seed))
-        return bytes(pair.public_key).decode()
+        self.pki = Pki(folder / "pki")
+        self.pki.ensure_ca("ca", datetime.now(UTC))
+        self.nats = Nats(folder, trust_of(self.pki, folder / "accounts"))
 
     async def connect(self, identity: str, wait: bool = True) -> Bus:
-        seed = str(self.folder / f"{identity}.nk")
-        return await Bus.connect(BusConfig(url=self.nats.url, nkey_seed_file=seed, identity=identity), wait=wait)
+        user = self.pki.ensure_bus_user(identity, datetime.now(UTC))
+        return await Bus.connect(BusConfig(url=self.nats.url, nkey_seed_file=str(user.seed), jwt_file=str(user.jwt),
+                                           identity=identity), wait=wait)
 
 
 @pytest.fixture
@@ -120,16 +117,3 @@ async def test_a_node_asks_and_answers(cluster: Cluster) -> None:
     await master.close()
 
 
-async def test_a_node_is_let_in_and_cut_off_by_a_reload(cluster: Cluster) -> None:
-    users = [User(public, identity) for identity, public in cluster.seeds.items()]
-    node = await cluster.connect("node.n2")
-    cluster.nats.allow([user for user in users if user.identity != "node.n2"])
-    async with asyncio.timeout(5):
-        while node.connected:
-            await asyncio.sleep(0.02)
-    await node.close()
-    with pytest.raises(Unreachable):
-        await cluster.connect("node.n2", wait=False)
-    cluster.nats.allow(users)
-    async with asyncio.timeout(5):
-        await (await cluster.connect("node.n2")).close()
