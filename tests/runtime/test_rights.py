@@ -231,5 +231,6 @@ def test_the_rights_name_the_node_in_every_subject_but_the_shared() -> None:
     assert [subject for subject in said if "n1" not in subject] == [
         f"$JS.API.CONSUMER.CREATE.{STREAM}.*.watch.api.v1.namespaces.*.services.*",
         f"$JS.API.CONSUMER.CREATE.{STREAM}.*.watch.apis.discovery%2Ek8s%2Eio.v1.namespaces.*.endpointslices.*",
+        f"$JS.API.CONSUMER.CREATE.{STREAM}.*.watch.kubus.v1.peers.>",
         f"$JS.FC.{STREAM}.>",
     ]
