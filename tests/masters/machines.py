@@ -1,7 +1,8 @@
 """Masters on this machine without systemd: every member has a loopback address, folders and six processes of its own.
 
-The processes are started from the same units that systemd would start, each in a session of its own, and end by their
-pid at the latest when Python exits.
+The processes are started from the same units that systemd would start, each in a session and (as root) a process
+namespace of its own, so that members take each other for different machines: nobody sees that another's process died.
+They end by their pid at the latest when Python exits.
 """
 
 from __future__ import annotations
@@ -15,21 +16,28 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
+from master.identity.pki import Pki
 from master.install import health
 from master.install.binaries import binary
+from master.install.configs import bus_config
+from master.install.files import Files
 from master.install.machine import configure, make_secrets
 from master.install.places import on_machine
 from master.install.topology import Member, Ports, Topology
 from master.install.units import Unit, units
+from runtime.config import AgentConfig
 from runtime.rest import Rest
+from schemas.bus.subjects import node_identity
 from tests.servers import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 READY_SECONDS = 60.0
+APART = ("unshare", "--pid", "--fork", "--kill-child") if os.geteuid() == 0 else ()
 
 
 class Machine:
@@ -50,6 +58,11 @@ class Machine:
 
     def configure(self) -> list[Path]:
         return configure(self.topology, self.places, self.units_dir)
+
+    def agent_config(self, node: str, state: Path) -> AgentConfig:
+        """An agent's whose keys lie on this master."""
+        return AgentConfig(node=node, state=str(state), cluster=self.topology.cluster,
+                           bus=bus_config(self.topology, self.places, node_identity(node)))
 
     def kubus(self, *arguments: str) -> str:
         """`kubus …` as typed on this machine; its stdout."""
@@ -73,7 +86,7 @@ class Machine:
             if (names and name not in names) or name in self._children:
                 continue
             argv = [*unit.argv, *(["--unsafe-no-fsync"] if name == "etcd" else [])]
-            argv = [word for word in argv if word != "-P"]  # the code under test is where we stand
+            argv = [*APART, *(word for word in argv if word != "-P")]  # the code under test is where we stand
             with self.log(name).open("ab") as out:
                 self._children[name] = subprocess.Popen(
                     argv, stdout=out, stderr=out, cwd=ROOT, start_new_session=True,
@@ -105,8 +118,8 @@ class Machine:
         shutil.rmtree(self.folder)
 
 
-def masters(folder: Path, addresses: Sequence[str]) -> list[Machine]:
-    """Members that know each other, configured, with the first one's secrets; not started."""
+def masters(folder: Path, addresses: Sequence[str], nodes: Sequence[str] = ()) -> list[Machine]:
+    """Members that know each other and some nodes, configured, with the first one's secrets; not started."""
     members = tuple(Member(f"m{n}", address) for n, address in enumerate(addresses, 1))
     shared = [free_port() for _ in range(5)]
     machines = []
@@ -118,13 +131,17 @@ def masters(folder: Path, addresses: Sequence[str]) -> list[Machine]:
         machines.append(Machine(folder / member.name, Topology(
             name=member.name, address=member.address, listen=member.address, members=members, ports=ports)))
     first, *others = machines
+    identities = [node_identity(node) for node in nodes]
     secrets = make_secrets(first.topology, first.places)
+    secrets += [file for who in identities for file in Pki(first.places.pki).ensure_bus_user(who)[:2]]
     for other in others:
         other.places.pki.mkdir(mode=0o700)
         for secret in secrets:
             shutil.copy2(secret, other.places.pki)
     for machine in machines:
         machine.configure()
+        if nodes:
+            Files(machine.topology, machine.places, datetime.now(UTC)).write(identities)
     return machines
 
 
