@@ -25,6 +25,8 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "agent": ("cli.commands.agent", "agent", "Run this machine's kubelet agent, or remove what it left."),
     "master": ("cli.commands.master", "master", "Make this machine a master, and ask how it is."),
     "node": ("cli.commands.node", "node", "Worker machines: add, list, drain, upgrade, remove."),
+    "backup": ("cli.commands.backup", "backup", "A master's data and keys into one file."),
+    "restore": ("cli.commands.backup", "restore", "A master out of a backup, here or on a new machine."),
     "version": ("cli.commands.version", "version", "Versions of this command and of the server."),
 }
 

@@ -39,11 +39,15 @@ class Workers:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._finished: set[str] = set()
         self._orphans: set[str] = set()
+        self._vanished: dict[str, Inbox | None] = {}  # being torn down; wanted again meanwhile: what to start after
 
     def desired(self, pod: Pod, held: Supplies, request: str = "") -> None:
         """The pod as it is wanted now."""
         uid = pod.metadata.uid
         if uid in self._finished:
+            return
+        if uid in self._vanished:  # a store that was put back knows it again
+            self._vanished[uid] = Inbox(pod, held, request)
             return
         inbox = self._inboxes.get(uid)
         if inbox is None:
@@ -64,6 +68,11 @@ class Workers:
         self._inboxes.pop(uid, None)
         if uid in self._orphans:
             self._orphans.discard(uid)
+        elif uid in self._vanished:
+            again = self._vanished.pop(uid)
+            if again is not None:
+                self._start(again)
+                return
         else:
             self._finished.add(uid)  # still in the feed until the API has heard of it
         self._ended(uid)
@@ -71,8 +80,10 @@ class Workers:
     def vanished(self, uid: str) -> None:
         """The API has no such pod any more: tear down what is left, with the grace it had."""
         inbox = self._inboxes.get(uid)
-        if inbox is not None and inbox.pod.metadata.deletion_timestamp is None:
-            inbox.put(_deleted(inbox.pod, self._parts.now()), inbox.supplies)
+        if inbox is not None:
+            self._vanished[uid] = None
+            if inbox.pod.metadata.deletion_timestamp is None:
+                inbox.put(_deleted(inbox.pod, self._parts.now()), inbox.supplies)
         self._finished.discard(uid)
 
     def orphan(self, uid: str) -> None:
@@ -102,6 +113,7 @@ class Workers:
 
     async def close(self) -> None:
         """End all workers; what they run keeps running."""
+        self._vanished.clear()
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()

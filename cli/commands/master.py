@@ -64,7 +64,7 @@ def pki(config: Path | None, etc: Path, state: Path, list_only: bool, output: st
 
     topology, places = read(config, etc, state)
     files = secrets_of(places) if list_only else make_secrets(topology, places)
-    _say(output, {"files": [str(file) for file in files]}, lambda: "\n".join(map(str, files)))
+    say(output, {"files": [str(file) for file in files]}, lambda: "\n".join(map(str, files)))
 
 
 @master.command()
@@ -77,7 +77,7 @@ def configure(config: Path | None, etc: Path, state: Path, units_dir: Path, outp
 
     topology, places = read(config, etc, state)
     changed = lay_down(topology, places, units_dir.resolve())
-    _say(output, {"changed": [str(file) for file in changed]},
+    say(output, {"changed": [str(file) for file in changed]},
          lambda: "\n".join(f"changed {file}" for file in changed) or "nothing to change")
 
 
@@ -98,10 +98,11 @@ def status(config: Path | None, etc: Path, state: Path, seconds: float, output: 
     parts = look(topology, places)
     healthy = all(part.healthy for part in parts)
     shown = [{"name": p.name, "healthy": p.healthy, "words": p.words} for p in parts]
-    _say(output, {"healthy": healthy, "parts": shown}, lambda: "\n".join(
+    say(output, {"healthy": healthy, "parts": shown}, lambda: "\n".join(
         f"{'ok ' if part.healthy else 'ILL'}  {part.name:<12} {part.words}" for part in parts))
     return 0 if healthy else 1
 
 
-def _say(output: str, value: Any, text: Callable[[], str]) -> None:
+def say(output: str, value: Any, text: Callable[[], str]) -> None:
+    """For a program, or for a person."""
     click.echo(json.dumps(value) if output == "json" else text())

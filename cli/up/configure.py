@@ -17,13 +17,13 @@ from master.install import servers as masters
 from master.install.configs import bus_config
 from master.install.files import Files, make_shared
 from master.install.places import Places
+from master.install.ports import free_ports, is_free
 from master.install.topology import Member, Topology
 from master.install.topology import Ports as MasterPorts
 from runtime.config import AgentConfig
 from schemas.bus.subjects import node_identity
 
 from .layout import DEFAULT_PORT, MASTER_SERVICES, Cluster, Component, Layout, Ports
-from .ports import free_ports, is_free
 
 CLUSTER_NAME, NAME = "kubus", "master"
 

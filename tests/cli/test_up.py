@@ -15,10 +15,10 @@ import pytest
 
 from cli.up.engine import answers
 from cli.up.layout import Component
-from cli.up.ports import PortTaken, free_ports, is_free, require_free
 from cli.up.processes import Processes, Running, born, is_ours, leftovers, read_run, stop_process
 from cli.up.ready import NotReady, wait_all
 from cli.up.web_image import web_tar
+from master.install.ports import PortTaken, free_ports, is_free, require_free
 
 SLEEPS = (sys.executable, "-c", "import time; time.sleep(600)")
 IGNORES = "import signal,time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"

@@ -15,11 +15,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from master.identity.pki import Pki
 from master.install import health
@@ -41,16 +43,35 @@ APART = ("unshare", "--pid", "--fork", "--kill-child") if os.geteuid() == 0 else
 
 
 class Machine:
-    """One master. `address` is of the loopback."""
+    """One master. `address` is of the loopback. A `bare` one has nothing on its disk yet."""
 
-    def __init__(self, folder: Path, topology: Topology) -> None:
+    def __init__(self, folder: Path, topology: Topology, *, bare: bool = False) -> None:
         self.folder, self.topology = folder, topology
         self.etc, self.state, self.units_dir = folder / "etc", folder / "state", folder / "units"
         self.places = on_machine(self.etc, self.state)
-        self.etc.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (self.etc / "master.json").write_bytes(msgspec.json.encode(topology))
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not bare:
+            self.etc.mkdir(mode=0o700)
+            (self.etc / "master.json").write_bytes(msgspec.json.encode(topology))
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         atexit.register(self.kill)
+
+    @classmethod
+    def bare(cls, folder: Path, like: Topology, address: str) -> Machine:
+        """A new machine that shall be restored to be `like` another, with the same ports, under an address."""
+        me = Member(like.name, address)
+        members = tuple(me if member.name == me.name else member for member in like.members)
+        return cls(folder, replace(like, address=address, listen=address, members=members), bare=True)
+
+    def restore(self, file: Path, old: Machine, nodes: Sequence[str]) -> None:
+        """`kubus restore`; the machine is then what the backup says, under its own address."""
+        self.kubus("restore", str(file), *self.here(), "--units-dir", str(self.units_dir), "--address",
+                   self.topology.address)
+        self.topology = msgspec.json.decode((self.etc / "master.json").read_bytes(), type=Topology)
+        identities = [node_identity(node) for node in nodes]
+        for key in (key for who in identities for key in Pki(old.places.pki).ensure_bus_user(who)[:2]):
+            shutil.copy2(key, self.places.pki)
+        Files(self.topology, self.places, datetime.now(UTC)).write(identities)
 
     @property
     def name(self) -> str:
@@ -59,10 +80,12 @@ class Machine:
     def configure(self) -> list[Path]:
         return configure(self.topology, self.places, self.units_dir)
 
-    def agent_config(self, node: str, state: Path) -> AgentConfig:
-        """An agent's whose keys lie on this master."""
+    def agent_config(self, node: str, state: Path, more: Sequence[str] = ()) -> AgentConfig:
+        """An agent's whose keys lie on this master; `more` addresses at which masters may be some day."""
+        bus = bus_config(self.topology, self.places, node_identity(node))
+        urls = (bus.url, *(f"tls://{address}:{self.topology.ports.nats}" for address in more))
         return AgentConfig(node=node, state=str(state), cluster=self.topology.cluster,
-                           bus=bus_config(self.topology, self.places, node_identity(node)))
+                           bus=replace(bus, url=",".join(urls)))
 
     def kubus(self, *arguments: str) -> str:
         """`kubus …` as typed on this machine; its stdout."""
@@ -110,6 +133,13 @@ class Machine:
     def wait(self, seconds: float = READY_SECONDS) -> None:
         """Until every part is healthy. Raises Unwell."""
         health.wait(self.topology, self.places, seconds, lambda _: None)
+
+    def until_etcd(self) -> None:
+        """Until etcd alone is healthy."""
+        deadline = time.monotonic() + READY_SECONDS
+        while not next(part.healthy for part in health.look(self.topology, self.places) if part.name == "etcd"):
+            assert time.monotonic() < deadline, self.log("etcd").read_text()[-2000:]
+            time.sleep(0.05)
 
     def rest(self, context: str = "") -> Rest:
         return Rest.from_kubeconfig(self.places.kubeconfig, context=context)

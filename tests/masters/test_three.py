@@ -8,74 +8,33 @@ import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from agents.containers.fake import Fake
 from runtime.rest import Rest
-from schemas.errors import KubusError
 
 from .hollow import apps, hollow
 from .machines import Machine, masters
+from .world import DEPLOYMENTS, PODS, deployment, names, rolled_out, set_image, until
 from .writing import CONFIGMAPS, Writer
 
 pytestmark = [pytest.mark.etcd, pytest.mark.nats]
 
 REPLICAS = 6
-DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
-PODS = "/api/v1/namespaces/default/pods"
 MOST_PAUSE = 12.0
 """Seconds without an acknowledged write. etcd elects within about two; a lost answer costs its deadline of five."""
 ROLLOUT_SECONDS = 45.0
 
 
-def _deployment(image: str) -> dict[str, Any]:
-    labels = {"app": "web"}
-    pod = {"metadata": {"labels": labels}, "spec": {
-        "terminationGracePeriodSeconds": 0,
-        "containers": [{"name": "app", "image": image, "imagePullPolicy": "IfNotPresent"}]}}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
-            "spec": {"replicas": REPLICAS, "selector": {"matchLabels": labels}, "template": pod}}
-
-
-async def _until(condition: Callable[[], bool], what: str, seconds: float) -> float:
-    """Seconds it took. Asks in a thread: the agent lives in this loop."""
-    began = time.monotonic()
-    while True:
-        try:
-            if await asyncio.to_thread(condition):
-                return time.monotonic() - began
-        except KubusError as error:
-            what = f"{what} ({error})" if len(what) < 200 else what
-        assert time.monotonic() - began < seconds, f"waited {seconds} s for {what}"
-        await asyncio.sleep(0.1)
-
-
-def _rolled_out(rest: Rest, image: str) -> bool:
-    found = rest.json("GET", f"{DEPLOYMENTS}/web")
-    status, generation = found.get("status", {}), found["metadata"]["generation"]
-    return (status.get("observedGeneration") == generation and status.get("updatedReplicas") == REPLICAS
-            and status.get("availableReplicas") == REPLICAS and status.get("replicas") == REPLICAS
-            and found["spec"]["template"]["spec"]["containers"][0]["image"] == image)
-
-
-def _set_image(rest: Rest, image: str) -> None:
-    patch = {"spec": {"template": {"spec": {"containers": [{"name": "app", "image": image}]}}}}
-    rest.json("PATCH", f"{DEPLOYMENTS}/web", body=patch, content_type="application/strategic-merge-patch+json")
-
-
-def _names(rest: Rest, path: str, **query: str) -> list[str]:
-    return sorted(item["metadata"]["name"] for item in rest.json("GET", path, query=query)["items"])
-
-
 async def _lose(machine: Machine, rest: Rest, engine: Fake, writer: Writer, image: str) -> dict[str, float]:
     """One member's death in the middle of a rollout; seconds of each pause."""
-    await asyncio.to_thread(_set_image, rest, image)
+    await asyncio.to_thread(set_image, rest, image)
     began = time.monotonic()
     await asyncio.to_thread(machine.kill)
-    rollout = await _until(lambda: _rolled_out(rest, image), f"the rollout without {machine.name}", ROLLOUT_SECONDS)
-    await _until(lambda: sorted(apps(engine).values()) == [image] * REPLICAS, "the containers", 10)
+    rollout = await until(
+        lambda: rolled_out(rest, image, REPLICAS), f"the rollout without {machine.name}", ROLLOUT_SECONDS)
+    await until(lambda: sorted(apps(engine).values()) == [image] * REPLICAS, "the containers", 10)
     pause = writer.longest_pause(began, time.monotonic())
     machine.start()
     back = await asyncio.to_thread(_timed, machine.wait)
@@ -98,8 +57,8 @@ async def test_any_one_of_three_may_die(tmp_path: Path) -> None:
         for machine in machines:
             await asyncio.to_thread(machine.wait)
         async with hollow(machines[0].agent_config("n1", tmp_path / "agent")) as (_, engine):
-            await asyncio.to_thread(rest.json, "POST", DEPLOYMENTS, body=_deployment("app:1"))
-            await _until(lambda: _rolled_out(rest, "app:1"), "the first rollout", 30)
+            await asyncio.to_thread(rest.json, "POST", DEPLOYMENTS, body=deployment("app:1", REPLICAS))
+            await until(lambda: rolled_out(rest, "app:1", REPLICAS), "the first rollout", 30)
             writer.start()
             for number, machine in enumerate(machines, 2):
                 took = await _lose(machine, rest, engine, writer, f"app:{number}")
@@ -117,12 +76,12 @@ async def _check(machines: list[Machine], writer: Writer, engine: Fake) -> None:
     """Every member says the same, from its store and from its cache."""
     for machine in machines:
         rest = Rest.from_kubeconfig(machine.places.kubeconfig, context=f"kubus-{machine.name}")
-        stored = await asyncio.to_thread(_names, rest, CONFIGMAPS)
+        stored = await asyncio.to_thread(names, rest, CONFIGMAPS)
         assert set(writer.promised) <= set(stored)
         assert len(stored) == len(set(stored))
         assert {name for name in stored if name.startswith("w-")} <= {*writer.promised, *writer.unsure}
-        pods = await asyncio.to_thread(_names, rest, PODS)
+        pods = await asyncio.to_thread(names, rest, PODS)
         assert len(pods) == REPLICAS
-        await _until(lambda rest=rest, stored=stored: _names(rest, CONFIGMAPS, resourceVersion="0") == stored,  # type: ignore[misc]
+        await until(lambda rest=rest, stored=stored: names(rest, CONFIGMAPS, resourceVersion="0") == stored,  # type: ignore[misc]
                      f"{machine.name}'s cache", 15)
     assert len(apps(engine)) == REPLICAS
