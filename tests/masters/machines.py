@@ -27,7 +27,6 @@ from master.identity.pki import Pki
 from master.install import health
 from master.install.binaries import binary
 from master.install.configs import bus_config
-from master.install.files import Files
 from master.install.machine import configure, make_secrets
 from master.install.places import on_machine
 from master.install.topology import Member, Ports, Topology
@@ -63,15 +62,11 @@ class Machine:
         members = tuple(me if member.name == me.name else member for member in like.members)
         return cls(folder, replace(like, address=address, listen=address, members=members), bare=True)
 
-    def restore(self, file: Path, old: Machine, nodes: Sequence[str]) -> None:
+    def restore(self, file: Path) -> None:
         """`kubus restore`; the machine is then what the backup says, under its own address."""
         self.kubus("restore", str(file), *self.here(), "--units-dir", str(self.units_dir), "--address",
                    self.topology.address)
         self.topology = msgspec.json.decode((self.etc / "master.json").read_bytes(), type=Topology)
-        identities = [node_identity(node) for node in nodes]
-        for key in (key for who in identities for key in Pki(old.places.pki).ensure_bus_user(who)[:2]):
-            shutil.copy2(key, self.places.pki)
-        Files(self.topology, self.places, datetime.now(UTC)).write(identities)
 
     @property
     def name(self) -> str:
@@ -82,6 +77,7 @@ class Machine:
 
     def agent_config(self, node: str, state: Path, more: Sequence[str] = ()) -> AgentConfig:
         """An agent's whose keys lie on this master; `more` addresses at which masters may be some day."""
+        Pki(self.places.pki).ensure_bus_user(node_identity(node), datetime.now(UTC))
         bus = bus_config(self.topology, self.places, node_identity(node))
         urls = (bus.url, *(f"tls://{address}:{self.topology.ports.nats}" for address in more))
         return AgentConfig(node=node, state=str(state), cluster=self.topology.cluster,
@@ -148,8 +144,8 @@ class Machine:
         shutil.rmtree(self.folder)
 
 
-def masters(folder: Path, addresses: Sequence[str], nodes: Sequence[str] = ()) -> list[Machine]:
-    """Members that know each other and some nodes, configured, with the first one's secrets; not started."""
+def masters(folder: Path, addresses: Sequence[str]) -> list[Machine]:
+    """Members that know each other, configured, with the first one's secrets; not started."""
     members = tuple(Member(f"m{n}", address) for n, address in enumerate(addresses, 1))
     shared = [free_port() for _ in range(5)]
     machines = []
@@ -161,17 +157,13 @@ def masters(folder: Path, addresses: Sequence[str], nodes: Sequence[str] = ()) -
         machines.append(Machine(folder / member.name, Topology(
             name=member.name, address=member.address, listen=member.address, members=members, ports=ports)))
     first, *others = machines
-    identities = [node_identity(node) for node in nodes]
     secrets = make_secrets(first.topology, first.places)
-    secrets += [file for who in identities for file in Pki(first.places.pki).ensure_bus_user(who)[:2]]
     for other in others:
         other.places.pki.mkdir(mode=0o700)
         for secret in secrets:
             shutil.copy2(secret, other.places.pki)
     for machine in machines:
         machine.configure()
-        if nodes:
-            Files(machine.topology, machine.places, datetime.now(UTC)).write(identities)
     return machines
 
 

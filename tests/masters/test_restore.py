@@ -48,7 +48,7 @@ async def _change(rest: Rest, engine: Fake) -> None:
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.9"], ids=["same-address", "new-address"])
 async def test_a_restored_master_is_followed(tmp_path: Path, address: str) -> None:
-    (old,) = masters(tmp_path / "old", ["127.0.0.1"], nodes=["n1"])
+    (old,) = masters(tmp_path / "old", ["127.0.0.1"])
     new = Machine.bare(tmp_path / "new", old.topology, address)
     file = tmp_path / "backup.tgz"
     old.start()
@@ -67,7 +67,7 @@ async def test_a_restored_master_is_followed(tmp_path: Path, address: str) -> No
             assert stat.S_IMODE(file.stat().st_mode) == 0o600
             await _change(rest, engine)
             old.kill()
-            new.restore(file, old, ["n1"])
+            new.restore(file)
             new.start()
             new.wait()
             await _follows(new, agent, engine, before, pods)

@@ -48,7 +48,7 @@ def _timed(do: Callable[[], None]) -> float:
 
 
 async def test_any_one_of_three_may_die(tmp_path: Path) -> None:
-    machines = masters(tmp_path, ["127.0.0.1", "127.0.0.2", "127.0.0.3"], nodes=["n1"])
+    machines = masters(tmp_path, ["127.0.0.1", "127.0.0.2", "127.0.0.3"])
     writer = Writer(machines[0].places.kubeconfig)
     rest = machines[0].rest()
     try:
