@@ -73,6 +73,7 @@ MOVING: tuple[tuple[str, str], ...] = (
         "indexes; their targets are compared as names",
     ),
     (r".*/__pycache__(/.*)?$", "Python's own cache beside files that are compared; ours lie below /opt/kubus"),
+    (r"/tmp/ansible_[\w.]+_payload_\w+$", "the very module that runs this; Ansible removes it when it ends"),
     (r"/usr/local/share/fonts(/.*)?$|/usr/share/fonts.*", "indexes"),
     (
         r"/var/lib/(dpkg|apt|systemd|ucf|pam|dbus|misc|polkit-1|private|NetworkManager|dhcp.*|chrony|ntpsec|logrotate|man-db|ieee-data|"
@@ -83,7 +84,7 @@ MOVING: tuple[tuple[str, str], ...] = (
     (r"/var/(log|mail|backups|crash|lock|run|spool|tmp|local)$", "logs, backups, mail"),
     (r"/var/lib/systemd/.*", "timers' stamps, random seed, unit state of package scripts"),
     (
-        r"/run/(user|utmp|udev|systemd|log|lock|shm|sshd.*|ssh-.*|dbus|sudo|cryptsetup|initctl|blkid|mount|motd.*|agetty.*|"
+        r"/run/(adduser|user|utmp|udev|systemd|log|lock|shm|sshd.*|ssh-.*|dbus|sudo|cryptsetup|initctl|blkid|mount|motd.*|agetty.*|"
         r"credentials|host|initramfs|sendsigs.*|tmpfiles.*|cloud-init|dhclient.*|chrony.*|uuidd|needrestart|xtables\.lock|ebtables\.lock|"
         r"rpc_pipefs|resolvconf|network|ifstate|unattended-upgrades.*|apport.*|screen|snapd.*|machine-id|log|nologin|reboot-required.*|"
         r"[a-z-]+\.(pid|lock|reboot))$",
