@@ -140,16 +140,16 @@ def ready(api, name, deadline):
 
 
 def work(module):
-    """Returns (changed, failure or "")."""
+    """Returns (changed, whether spec.unschedulable did, failure or "")."""
     asked, check = module.params, module.check_mode
     api, deadline = Api(asked["port"]), time.monotonic() + asked["seconds"]
     if asked["state"] == "ready":
-        return False, "" if check else ready(api, asked["name"], deadline)
+        return False, False, "" if check else ready(api, asked["name"], deadline)
     changed = cordon(api, asked["name"], asked["state"] != "uncordoned", check)
     if asked["state"] != "drained":
-        return changed, ""
+        return changed, changed, ""
     waiting = pods_of(api, asked["name"])
-    return changed or bool(waiting), "" if check else drain(api, asked["name"], deadline)
+    return changed or bool(waiting), changed, "" if check else drain(api, asked["name"], deadline)
 
 
 def main():
@@ -165,12 +165,12 @@ def main():
         supports_check_mode=True,
     )
     try:
-        changed, failure = work(module)
+        changed, turned, failure = work(module)
     except (Refused, OSError) as error:
         module.fail_json(msg=f"node {module.params['name']}, {module.params['state']}: {error}")
     if failure:
         module.fail_json(msg=f"after {module.params['seconds']} s {failure}")
-    module.exit_json(changed=changed)
+    module.exit_json(changed=changed, turned=turned)
 
 
 if __name__ == "__main__":
