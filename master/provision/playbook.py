@@ -104,6 +104,8 @@ def happenings(event: Mapping[str, Any]) -> list[Happening]:
             return [happened]
         case "runner_on_ok" if result.get("changed"):
             return [replace(happened, kind="changed")]
+        case "runner_on_ok" | "runner_on_skipped":
+            return [replace(happened, kind="rest")]
         case "runner_retry":
             return [replace(happened, kind="retry")]
         case "runner_on_failed" if not told.get("ignore_errors"):

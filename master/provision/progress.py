@@ -12,15 +12,18 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-Kind = Literal["phase", "task", "changed", "retry", "failed", "over", "done"]
+Kind = Literal["phase", "task", "rest", "changed", "retry", "failed", "over", "done"]
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 TICK, CROSS = "✓", "✗"
+WAIT, WAIT_SECONDS = "wait", 1.0
+"""A machine that rested so long between two tasks waited for others (Ansible itself takes some 0.1 s)."""
 
 
 class Happening(Struct, frozen=True, kw_only=True):
     """Something that happened on one machine at `at`. `words`: an error's message, or what was reached.
 
-    A `failed` task may yet be rescued by its playbook; `over`: the machine was given up, `done`: it was not.
+    A machine `rest`s when its task is done (`changed` says so too) and others still are at theirs. A `failed` task may
+    yet be rescued by its playbook; `over`: the machine was given up, `done`: it was not.
     """
 
     host: str
@@ -41,6 +44,7 @@ class HostProgress(Struct, frozen=True, kw_only=True):
     task: str = ""
     changed: int = 0
     phases: tuple[tuple[str, float], ...] = ()
+    rested: float = 0.0
     trouble: str = ""
     failure: str = ""
     reached: str = ""
@@ -69,12 +73,14 @@ def after(board: Board, happening: Happening) -> Board:
 
 
 def _after(host: HostProgress, happening: Happening) -> HostProgress:
-    host = _enter(host, happening.phase, happening.at)
+    host = _enter(_waited(host, happening.at), happening.phase, happening.at)
     match happening.kind:
         case "task" | "retry":
             return replace(host, task=happening.task or host.task)
+        case "rest":
+            return replace(host, rested=happening.at)
         case "changed":
-            return replace(host, changed=host.changed + 1)
+            return replace(host, changed=host.changed + 1, rested=happening.at)
         case "failed":
             task = f"{happening.task}: " if happening.task else ""
             return replace(host, trouble=host.trouble or f"{task}{happening.words}")
@@ -85,6 +91,17 @@ def _after(host: HostProgress, happening: Happening) -> HostProgress:
             return replace(_enter(host, "", happening.at, close=True), reached=happening.words or "done",
                            ended=happening.at)
     return host
+
+
+def _waited(host: HostProgress, at: float) -> HostProgress:
+    """A long rest is no part of the phase: its time is kept as waiting."""
+    rested = host.rested
+    if not rested or at - rested < WAIT_SECONDS:
+        return replace(host, rested=0.0)
+    phases = dict(host.phases)
+    phases[host.phase] = phases.get(host.phase, 0.0) + rested - host.since
+    phases[WAIT] = phases.get(WAIT, 0.0) + at - rested
+    return replace(host, rested=0.0, since=at, phases=tuple(phases.items()))
 
 
 def _enter(host: HostProgress, phase: str, at: float, *, close: bool = False) -> HostProgress:
@@ -111,7 +128,9 @@ def _line(host: HostProgress, now: float, names: int) -> str:
     if host.reached:
         return f"{TICK} {name}  {seconds:6.1f} s  {host.reached}"
     turn = SPINNER[int(now * 8) % len(SPINNER)]
-    doing = f"failed: {host.trouble.splitlines()[0]}" if host.trouble else host.task
+    waits = host.rested and now - host.rested >= WAIT_SECONDS
+    task = "waits for the others" if waits else host.task
+    doing = f"failed: {host.trouble.splitlines()[0]}" if host.trouble else task
     return f"{turn} {name}  {seconds:6.1f} s  {host.phase or 'waiting'}{': ' + doing if doing else ''}"
 
 

@@ -54,6 +54,17 @@ def test_a_failure_is_final_only_when_the_machine_is_given_up() -> None:
     assert progress.after({"n1": lost}, Happening(host="n1", kind="done", at=9.0, words="Ready")) == {"n1": lost}
 
 
+def test_waiting_for_others_is_no_part_of_a_phase() -> None:
+    rows: list[tuple[str, Kind, float, str, str, str]] = [
+        ("n1", "task", 100.0, "base", "One", ""), ("n1", "rest", 103.0, "base", "One", ""),
+        ("n1", "task", 103.1, "base", "Two", ""), ("n1", "changed", 105.0, "base", "Two", ""),
+    ]
+    assert progress.lines(feed(*rows), 109.0)[0].endswith("base: waits for the others")
+    host = feed(*rows, ("n1", "task", 115.0, "agent", "Join", ""), ("n1", "done", 118.0, "", "", "Ready"))["n1"]
+    assert dict(host.phases) == {"base": 5.0, "wait": 10.0, "agent": 3.0}
+    assert sum(seconds for _, seconds in host.phases) == host.ended - host.began
+
+
 def test_a_pipe_gets_a_line_per_phase_and_the_end() -> None:
     board = progress.start(["n1"], 100.0)
     printed = []
@@ -82,7 +93,8 @@ def test_ansibles_events() -> None:
 
     assert kinds("runner_on_start", role="base") == [("task", "base", "")]
     assert kinds("runner_on_ok", res={"changed": True}) == [("changed", "play", "")]
-    assert kinds("runner_on_ok", res={"changed": False}) == []
+    assert kinds("runner_on_ok", res={"changed": False}) == [("rest", "play", "")]
+    assert kinds("runner_on_skipped") == [("rest", "play", "")]
     assert kinds("runner_on_failed", res={"msg": "no"}, ignore_errors=True) == []
     assert kinds("runner_on_failed", res={"msg": "rc 1", "stderr": "why\n", "stdout": "rc 1"}) == [
         ("failed", "play", "rc 1\nwhy")]
