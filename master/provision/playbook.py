@@ -70,9 +70,11 @@ def play(wanted: Play, told: Told) -> Outcome:
         runner = ansible_runner.run(
             private_data_dir=private, project_dir=str(wanted.folder), playbook=wanted.playbook,
             inventory=str(wanted.inventory), limit=",".join(wanted.limit), extravars=dict(wanted.variables),
-            envvars=environment(wanted), event_handler=handle, quiet=True, suppress_env_files=True,
+            envvars=environment(wanted), event_handler=handle, quiet=True,
             cmdline="--check --diff" if wanted.check else None,
         )
+        if runner.status == "canceled":
+            raise PlayBroken(f"{wanted.playbook} was interrupted; what was done stays, the same command goes on")
         return _outcome(f"{runner.status}, exit code {runner.rc}", wanted, stats, "\n".join(said))
 
 
