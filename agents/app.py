@@ -70,7 +70,7 @@ class Agent:
                                    towards(config.bus.url), lambda: self.network.trouble if self.network else None)
         self.recorder = Recorder(api, "kubelet", config.node)
         self.steps = StepLog(bus)
-        self.images = Images(engine)
+        self.images = Images(engine, self.state)
         self.owner = Owner(config.cluster, config.node)
         self._lowest = least_oom_score()
         self.sight = Sight(engine, self.owner, now, self._wake, self._engine)

@@ -1,23 +1,25 @@
 """Local images: which are here, fetching those that are not, and the pause image.
 
 Presence is remembered, because a start must not pay for asking; an engine that says "no such image" corrects the
-memory (`forget`). Reads and writes the engine's image store.
+memory (`forget`). Reads and writes the engine's image store, and notes in `state` which images came with us.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from pathlib import Path
 
 from ..containers import pause
 from ..containers.containers import Auth, Containers, Image, PullFailed
+from . import pulled
 
 
 class Images:
     """See the module."""
 
-    def __init__(self, engine: Containers) -> None:
-        self._engine = engine
+    def __init__(self, engine: Containers, state: Path | None = None) -> None:
+        self._engine, self._state = engine, state
         self._here: dict[str, Image] = {}
         self._pulls: dict[str, asyncio.Task[None]] = {}
 
@@ -53,6 +55,8 @@ class Images:
 
     async def _fetch(self, name: str, auths: tuple[Auth, ...]) -> None:
         refused: PullFailed | None = None
+        if self._state is not None and not await self._look(name):
+            await asyncio.to_thread(pulled.add, self._state, name)
         for auth in (*auths, None):
             try:
                 await self._engine.pull(name, auth)

@@ -1,7 +1,7 @@
 """Leaves nothing behind: every container, network and file of one node of one cluster, found by label, never by name.
 
-The pause image goes too, unless another cluster's sandboxes still use it. Safe to repeat, and on a machine where
-nothing is left.
+The pause image and the images that this agent fetched go too, unless other containers still use them. Safe to repeat,
+and on a machine where nothing is left.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from msgspec import Struct
 from ..containers import pause
 from ..containers.containers import Containers, Refused
 from ..containers.labels import APP, ROLE, Owner
-from . import mounts
+from . import mounts, pulled
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +39,11 @@ async def purge(containers: Containers, cluster: str, node: str, state: Path | N
     networks = await containers.networks(ours)
     for network in networks:
         await containers.remove_network(network.id)
-    try:
-        await containers.remove_image(pause.IMAGE)
-    except Refused as error:
-        log.info("the pause image stays", extra={"cause": str(error)})
+    for image in (pause.IMAGE, *(pulled.names(state) if state is not None else ())):
+        try:
+            await containers.remove_image(image)
+        except Refused as error:
+            log.info("the image stays", extra={"image": image, "cause": str(error)})
     if state is not None:
         await asyncio.to_thread(_files, state)
     return Purged(len(found), len(networks))
@@ -53,3 +54,4 @@ def _files(state: Path) -> None:
         mounts.clean(pod)
     for name in ("pods", "desired"):
         shutil.rmtree(state / name, ignore_errors=True)
+    (state / pulled.NAME).unlink(missing_ok=True)
