@@ -74,6 +74,12 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     bus: BusConfig = BusConfig()
     api: ApiServerConfig = ApiServerConfig()
     bus_secret_file: str = ""
+    bus_authority_file: str = ""
+    """Who signs for the bus; with it an API server lets nodes join, renew and leave."""
+    system_bus: BusConfig | None = None
+    """A user of the bus servers' own account: for revocations."""
+    jwt_seconds: float = 86_400.0
+    """How long a node's JWT is good; it renews at a third of that."""
     service_account_key_file: str = ""
     debug_port: dict[str, int] = {}
     log_level: str = "info"

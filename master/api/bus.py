@@ -3,7 +3,8 @@
 Subject `api.<identity>.<method>.<path>`; the subject names the user, and `Kubus-Proof` proves it: NATS permissions keep
 clients to their own subjects, but a responder can be made to publish anywhere by a chosen reply subject. So a request
 is refused unless its proof is right, its time is near ours, its nonce is new, and its reply subject lies under the
-identity's own inbox. API servers share a queue group: any one answers.
+identity's own inbox. A node's key is that of its latest join (join/records.py). API servers share a queue group: any
+one answers.
 """
 
 from __future__ import annotations
@@ -77,32 +78,34 @@ class Replays:
         return True
 
 
+class BadProof(Unauthorized):
+    """Not made with the key that the identity has now."""
+
+
 class Guard:
     """Checks proofs. `secret`: the cluster's bus secret, from which every identity's session key is derived."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
-        self._keys: dict[str, bytes] = {}
+        self._keys: dict[tuple[str, str], bytes] = {}
         self._replays = Replays()
 
-    def user_of(self, message: Message, identity: str, now: float) -> User:
-        """The proven user. Raises Unauthorized; `now` is unix seconds."""
+    def user_of(self, message: Message, identity: str, now: float, generation: str = "") -> User:
+        """The proven user. Raises Unauthorized (BadProof: perhaps of another generation); `now` is unix seconds."""
         said = message.headers.get(proof.PROOF, "")
         at, _, rest = said.partition(".")
         nonce = rest.partition(".")[0]
         if not at.isdecimal() or not nonce:
             raise Unauthorized("this bus request carries no proof of who sent it")
-        key = self._keys.get(identity)
-        if key is None:
-            key = proof.session_key(self._secret, identity)
+        key = self._keys.get((identity, generation)) or proof.session_key(self._secret, identity, generation)
         headers = message.headers
         wanted = proof.sign(
             key, subject=message.subject, reply=message.reply, body=message.data, query=headers.get(proof.QUERY, ""),
             content_type=headers.get("Content-Type", ""), request_id=headers.get(REQUEST, ""), at_ms=int(at),
             nonce=nonce)
         if not compare_digest(wanted, said):
-            raise Unauthorized(f"the proof of this bus request is not {identity}'s")
-        self._keys[identity] = key
+            raise BadProof(f"the proof of this bus request is not {identity}'s")
+        self._keys[(identity, generation)] = key
         if abs(now - int(at) / 1000) > proof.WINDOW_SECONDS:
             raise Unauthorized("the proof of this bus request is out of its time: do the clocks of the machines agree?")
         if not self._replays.is_new(f"{identity}.{nonce}", int(at) / 1000, now):
@@ -132,11 +135,25 @@ class BusDoor:
                                                                            "reply": message.reply})
             return
         try:
-            user = self._guard.user_of(message, identity, self._clock())
+            user = await self._user(message, identity)
             response = await handle(self._server, _request(message, method, path, user))
         except ApiError as error:
             response = fail.response(error)
         await self._bus.respond(message, response.body, _headers(response))
+
+    async def _user(self, message: Message, identity: str) -> User:
+        """A proof that does not fit is tried again with what the store says: the cache may not know of a join yet."""
+        desk = self._server.desk
+        if desk is None:
+            return self._guard.user_of(message, identity, self._clock())
+        generation = await desk.generation(identity)
+        try:
+            return self._guard.user_of(message, identity, self._clock(), generation)
+        except BadProof:
+            now = await desk.generation(identity, fresh=True)
+            if now == generation:
+                raise
+            return self._guard.user_of(message, identity, self._clock(), now)
 
 
 def _request(message: Message, method: str, path: str, user: User) -> Request:

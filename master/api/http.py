@@ -21,6 +21,8 @@ from .server import Server
 log = logging.getLogger("apiserver")
 MOST_LINE = 64 * 1024
 """Bytes of the request line and of one header: selectors and page tokens travel in the URL."""
+MOST_ASK = 16 * 1024
+"""Bytes of a body on /kubus/: strangers may send there (schemas/join.py), and have little to say."""
 SHUTDOWN_SECONDS = 2.0
 """Open watches are cut after this long when the process is told to stop."""
 
@@ -72,26 +74,28 @@ class HttpDoor:
         transport = http.transport
         peer = transport.get_extra_info("peercert") if transport is not None else None
         user = authn.of_certificate(peer) or authn.of_header(http.headers.get("Authorization", ""), self._tokens)
-        if (http.content_length or 0) > MOST_BODY:
-            raise TooLarge(f"Request entity too large: limit is {MOST_BODY}")
+        most = MOST_ASK if http.path.startswith("/kubus/") else MOST_BODY
+        if (http.content_length or 0) > most:
+            raise TooLarge(f"Request entity too large: limit is {most}")
         if http.headers.get("Expect", "").lower() == "100-continue" and transport is not None:
             transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        body = await _body(http) if http.can_read_body else b""
+        body = await _body(http, most) if http.can_read_body else b""
         raw_path, _, query = http.raw_path.partition("?")
         path = http.path if "%" in raw_path else raw_path
         if "\0" in path:
             raise BadRequest("the path holds a NUL")
         headers = {name.lower(): value for name, value in http.headers.items()}
-        return Request(method=http.method, path=path, query=query, headers=headers, body=body, user=user)
+        return Request(method=http.method, path=path, query=query, headers=headers, body=body, user=user,
+                       peer=http.remote or "")
 
 
-async def _body(http: web.BaseRequest) -> bytes:
+async def _body(http: web.BaseRequest, most: int) -> bytes:
     """The whole body. Raises TooLarge as soon as it is."""
     parts, size = [], 0
     async for part in http.content.iter_any():
         size += len(part)
-        if size > MOST_BODY:
-            raise TooLarge(f"Request entity too large: limit is {MOST_BODY}")
+        if size > most:
+            raise TooLarge(f"Request entity too large: limit is {most}")
         parts.append(part)
     return b"".join(parts)
 

@@ -26,7 +26,8 @@ ANONYMOUS = User(name="system:anonymous", groups=("system:unauthenticated",))
 
 
 class Request(Struct, kw_only=True):
-    """One call. `path` is decoded, `query` is not. `most` is the largest body the door can send back (0: no limit)."""
+    """One call. `path` is decoded, `query` is not. `peer`: the caller's address, "" on the bus. `most` is the
+    largest body the door can send back (0: no limit)."""
 
     method: str
     path: str
@@ -35,6 +36,7 @@ class Request(Struct, kw_only=True):
     body: bytes = b""
     user: User = ANONYMOUS
     id: str = ""
+    peer: str = ""
     most: int = 0
     streams: bool = True
     _params: dict[str, list[str]] | None = None

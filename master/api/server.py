@@ -15,6 +15,7 @@ from master.store.store import Store
 from schemas.kind import Kind
 
 from .birth import ALPHABET
+from .join.desk import Desk
 from .meter import Meter
 from .negotiate import Form
 from .request import Request, User
@@ -67,6 +68,8 @@ class Server(Struct, kw_only=True):
     bus: Bus | None = None
     meter: Meter | None = None
     heard: Callable[[], float] = time.monotonic
+    desk: Desk | None = None
+    """Where machines join; None where nobody may."""
 
     def bus_connected(self) -> bool:
         """Is the mirror within reach?"""

@@ -16,16 +16,19 @@ from master.store.store import StoreError
 from runtime import metrics
 from runtime.backoff import exponential
 from runtime.bus import Bus
-from runtime.config import Config
+from runtime.config import BusConfig, Config
 from runtime.debug import Debug
 from runtime.steps import StepLog, ensure_stream
-from runtime.supervise import serve
+from runtime.supervise import Start, serve
 from schemas.errors import KubusError
 from schemas.scheme import KINDS
 
 from . import bootstrap, feed
 from .bus import BusDoor
 from .http import HttpDoor, server_context
+from .join.desk import Desk
+from .join.opening import open_desk
+from .join.revoking import Revoking
 from .meter import Meter
 from .server import Server
 from .watchcache import WatchCache
@@ -49,9 +52,14 @@ async def run(config: Config) -> None:
     log.info("listening", extra={"host": config.api.host, "port": door.port})
     try:
         debug = Debug(config.debug_port.get("apiserver", 0), lambda: _not_yet(server))
-        await serve({
+        services: dict[str, Start] = {
             "debug": debug.run, "bootstrap": lambda: _bootstrap(server), "bus": lambda: _bus(server, config),
-        })
+        }
+        system = config.system_bus
+        if config.bus_authority_file and system is not None:
+            desk = await asyncio.to_thread(open_desk, server, config)
+            services["revoking"] = lambda: _revoking(desk, system)
+        await serve(services)
     finally:
         await door.close()
         await server.store.close()
@@ -94,6 +102,15 @@ async def _bus(server: Server, config: Config) -> None:
         await BusDoor(server, bus, secret).open()
         await serve({"watch-cache": lambda: feed.run(server.cache, bus), "steps": steps.run,
                      "steps-stream": lambda: _steps_stream(bus)})
+    finally:
+        await bus.close()
+
+
+async def _revoking(desk: Desk, config: BusConfig) -> None:
+    """On a connection of its own: the bus servers' own account is another world."""
+    bus = await Bus.connect(config)
+    try:
+        await Revoking(desk, bus).run()
     finally:
         await bus.close()
 

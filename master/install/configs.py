@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from master.identity.pki import SYSTEM
 from runtime.config import ApiServerConfig, BusConfig, Config, EtcdConfig, Tls
 
 from .places import Places
 from .servers import ETCD_CLIENT, etcd_tls
 from .topology import Topology, host
 
-API_LEAF, BUS_SECRET, CA = "apiserver", "bus.secret", "ca.crt"
+API_LEAF, BUS_SECRET, BUS_AUTHORITY, CA = "apiserver", "bus.secret", "bus.authority", "ca.crt"
 
 
 def identity(service: str) -> str:
@@ -41,6 +42,8 @@ def service_config(topology: Topology, places: Places, service: str) -> Config:
         bus=bus_config(topology, places, identity(service)),
         api=ApiServerConfig(host=topology.listen, port=topology.ports.api, tls=leaf, servers=topology.api_servers),
         bus_secret_file=str(places.key(BUS_SECRET)),
+        bus_authority_file=str(places.key(BUS_AUTHORITY)) if service == "apiserver" else "",
+        system_bus=bus_config(topology, places, SYSTEM) if service == "apiserver" else None,
         debug_port=topology.ports.debug,
         pod_cidr=topology.pod_cidr,
     )

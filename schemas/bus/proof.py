@@ -16,9 +16,13 @@ STATUS = "Kubus-Status"
 WINDOW_SECONDS = 120
 
 
-def session_key(secret: bytes, identity: str) -> bytes:
-    """The key of one identity (`node.n1`), derived from the cluster's bus secret so that API servers keep no table."""
-    return hmac.new(secret, b"kubus-bus-session\0" + identity.encode(), hashlib.sha256).digest()
+def session_key(secret: bytes, identity: str, generation: str = "") -> bytes:
+    """The key of one identity (`node.n1`), derived from the cluster's bus secret so that API servers keep no table.
+
+    `generation`: which join of a node; a key of an earlier one proves nothing. "": made beside the secret itself.
+    """
+    said = f"{identity}\0{generation}" if generation else identity
+    return hmac.new(secret, b"kubus-bus-session\0" + said.encode(), hashlib.sha256).digest()
 
 
 def sign(key: bytes, *, subject: str, reply: str, body: bytes, query: str, content_type: str, request_id: str,
