@@ -37,6 +37,7 @@ from schemas.kind import Kind
 from .containers.containers import Containers, ContainersError, EngineDown
 from .containers.docker import Docker
 from .containers.labels import Owner
+from .join.renewing import Renewing
 from .kubelet.cache import Disk
 from .kubelet.execute import Hands
 from .kubelet.feed import Feed
@@ -64,9 +65,11 @@ class Agent:
     def __init__(self, config: AgentConfig, bus: Bus, engine: Containers, now: Callable[[], float] = time.time) -> None:
         self.config, self.bus, self.engine = config, bus, engine
         self.state = Path(config.state)
-        api = Api(BusTransport(bus))
+        transport = BusTransport(bus)
+        api = Api(transport)
+        self.renewing = Renewing(config, bus, transport, now)
         taints = tuple(msgspec.convert(taint, Taint) for taint in config.taints)
-        self.registrar = Registrar(Who(config.node, config.labels, taints), api, bus, engine, now,
+        self.registrar = Registrar(Who(config.node, config.labels, taints, config.address), api, bus, engine, now,
                                    towards(config.bus.url), lambda: self.network.trouble if self.network else None)
         self.recorder = Recorder(api, "kubelet", config.node)
         self.steps = StepLog(bus)
@@ -149,6 +152,8 @@ class Agent:
             "synced": self._completed,
             "debug": debug.run,
         }
+        if self.config.bus.jwt_file:
+            services["credential"] = lambda: keep("credential", self.renewing.run)
         if self.network:
             services["network"] = self.network.run
         try:

@@ -52,11 +52,8 @@ def _spare_memory() -> None:
         return  # not glibc
 
 
-def _purge(config: AgentConfig) -> int:
-    from schemas.errors import KubusError
-
-    from .containers.containers import ContainersError
-
+def purged(config: AgentConfig) -> str:
+    """Remove containers, networks and state; what there was, in words. Raises ContainersError, KubusError."""
     async def purge() -> str:
         from .app import engine_of
         from .kubelet.purge import purge as remove
@@ -70,8 +67,16 @@ def _purge(config: AgentConfig) -> int:
             await asyncio.to_thread(network.remove, state)
         return f"removed {gone.containers} containers and {gone.networks} networks"
 
+    return asyncio.run(purge())
+
+
+def _purge(config: AgentConfig) -> int:
+    from schemas.errors import KubusError
+
+    from .containers.containers import ContainersError
+
     try:
-        said = asyncio.run(purge())
+        said = purged(config)
     except (ContainersError, KubusError) as error:
         sys.stderr.write(f"cannot purge: {error}\n")
         return 1

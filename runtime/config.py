@@ -88,12 +88,17 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """One worker's agent. `pod_network`: pods on Docker's own bridge, or on one that other machines' pods reach."""
+    """One worker's agent. `pod_network`: pods on Docker's own bridge, or on one that other machines' pods reach.
+
+    `servers`: the API servers' URLs, for a credential that ended; `address` "": the one on the way to the masters.
+    """
 
     node: str
     cluster: str = "kubus"
     state: str = ""
     bus: BusConfig = BusConfig()
+    servers: tuple[str, ...] = ()
+    address: str = ""
     docker_host: str = ""
     pod_network: Literal["docker", "routed"] = "docker"
     labels: dict[str, str] = {}

@@ -73,6 +73,7 @@ class Who(Struct, frozen=True):
     name: str
     labels: Mapping[str, str] = {}
     taints: tuple[Taint, ...] = ()
+    address: str = ""
 
 
 class Registrar:
@@ -93,7 +94,7 @@ class Registrar:
         self.trouble = ""
         self._news = asyncio.Event()
         self._towards = towards
-        self.address = machine.address(towards) or LOOPBACK
+        self.address = who.address or machine.address(towards) or LOOPBACK
         self.registered = asyncio.Event()
 
     def engine_state(self, trouble: str) -> None:
@@ -104,7 +105,7 @@ class Registrar:
 
     def find_address(self) -> str:
         """The address by which others know us, now; the last one while there is no way out."""
-        found = machine.address(self._towards) or self.address
+        found = self._who.address or machine.address(self._towards) or self.address
         if found != self.address:
             log.info("this machine's address is another one", extra={"was": self.address, "now": found})
             self.address = found

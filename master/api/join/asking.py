@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from master.identity import busjwt
+from master.identity.ca import fingerprint
 from master.store import keys
 from schemas import codec
 from schemas.core.node import NODE, Node
@@ -34,9 +35,10 @@ T = TypeVar("T", JoinAsk, SignedAsk)
 
 
 async def ca(server: Server, request: Request) -> Response:
-    """The CA, PEM. Whoever asks has its digest from elsewhere, and believes nothing before it compared."""
-    desk = _desk(server, request, "GET")
-    return Response(body=msgspec.json.encode({"ca": desk.setup.ca}))
+    """The CA, PEM, and where the API servers are. Whoever asks from outside has the CA's digest from elsewhere, and
+    believes nothing before it compared."""
+    setup = _desk(server, request, "GET").setup
+    return _answer({"ca": setup.ca, "caHash": fingerprint(setup.ca.encode()), "servers": setup.servers})
 
 
 async def join(server: Server, request: Request) -> Response:

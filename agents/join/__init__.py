@@ -1,0 +1,1 @@
+"""From a machine to a node, and back: join, stay known, leave."""

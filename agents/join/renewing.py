@@ -1,0 +1,103 @@
+"""Keeps the node's JWT good: a fresh one at a third of its life, over the bus; over HTTPS once it has ended.
+
+    reads   the JWT on disk      writes   the JWT on disk; the connection reads it when it connects next
+
+The bus server ends a connection whose JWT has ended; ours comes back at once with the newer one. While no API server
+answers, the JWT that is there goes on for the rest of its life.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from runtime.api import Transport
+from runtime.backoff import exponential, jittered
+from runtime.config import AgentConfig
+from runtime.refusals import error_of
+from schemas.errors import KubusError
+from schemas.join import RENEW, Renewed
+
+from . import joining, masters, places
+
+log = logging.getLogger(__name__)
+RETRY = jittered(exponential(1.0, 2.0, 60.0))
+JITTER = 0.1
+"""Of a third of its life, up and down: a thousand nodes that joined at once do not renew at once."""
+
+
+class Link(Protocol):
+    """The part of runtime.bus.Bus that is used here."""
+
+    @property
+    def connected(self) -> bool: ...
+
+
+class Life(Struct, frozen=True):
+    """From when to when a JWT is good, unix seconds; `ends` 0: for ever."""
+
+    began: float
+    ends: float
+
+    def due(self, chance: float) -> float:
+        """When to renew it. `chance`: 0 to 1."""
+        return self.began + (self.ends - self.began) / 3 * (1 + JITTER * (2 * chance - 1))
+
+
+def life_of(jwt: str) -> Life:
+    """What it says of itself."""
+    said = masters.claims_of(jwt)
+    return Life(float(said.get("iat", 0)), float(said.get("exp", 0)))
+
+
+class Renewing:
+    """One node's. `now` is unix seconds."""
+
+    def __init__(self, config: AgentConfig, link: Link, transport: Transport,
+                 now: Callable[[], float] = time.time) -> None:
+        self._config, self._link, self._transport, self._now = config, link, transport, now
+
+    async def run(self) -> None:
+        """For ever."""
+        failures = 0
+        while True:
+            life = life_of(await asyncio.to_thread(self._file.read_text))
+            if not life.ends:
+                await asyncio.Event().wait()
+            await asyncio.sleep(max(0.0, life.due(random.random()) - self._now()))
+            try:
+                renewed = await self._ask(life)
+                await asyncio.to_thread(places.write, self._file, renewed.jwt.encode())
+                log.info("the node's credential was renewed", extra={"expires": renewed.expires})
+                failures = 0
+            except (KubusError, OSError) as error:
+                failures += 1
+                log.warning("the node's credential was not renewed yet", extra={
+                    "cause": str(error), "ends_in": round(life.ends - self._now()), "failures": failures})
+                await asyncio.sleep(min(RETRY(failures), max(1.0, (life.ends - life.began) / 10)))
+
+    @property
+    def _file(self) -> Path:
+        return Path(self._config.bus.jwt_file)
+
+    async def _ask(self, life: Life) -> Renewed:
+        if self._link.connected or self._now() < life.ends or not self._config.servers:
+            code, raw = await self._transport.send("POST", RENEW, {}, b"{}", "application/json")
+            if code >= 400:
+                raise error_of(code, raw)
+            return msgspec.json.decode(raw, type=Renewed)
+        return msgspec.convert(await asyncio.to_thread(self._over_https), Renewed)
+
+    def _over_https(self) -> Any:
+        context = ssl.create_default_context(cafile=self._config.bus.ca)
+        ask = joining.ask_signed("renew", self._config, self._now())
+        return masters.ask(self._config.servers, context, "POST", RENEW, ask)
