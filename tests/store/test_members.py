@@ -23,10 +23,11 @@ async def cable(etcd: Etcd) -> AsyncIterator[Cable]:
 
 
 @pytest.fixture
-async def store(etcd: Etcd, cable: Cable) -> AsyncIterator[EtcdStore]:
+async def store(etcd: Etcd, cable: Cable, other: EtcdStore) -> AsyncIterator[EtcdStore]:
     """Two ways to one etcd, as to two members; the first one's answers can be lost."""
     made = EtcdStore([cable.endpoint, etcd.endpoint])
-    await answering(made)
+    await made.get("/")
+    assert made._connection.endpoint in cable.endpoint
     yield made
     await made.close()
 
@@ -35,6 +36,7 @@ async def store(etcd: Etcd, cable: Cable) -> AsyncIterator[EtcdStore]:
 async def other(etcd: Etcd) -> AsyncIterator[EtcdStore]:
     """Somebody else."""
     made = EtcdStore([etcd.endpoint])
+    await answering(made)
     yield made
     await made.close()
 
