@@ -52,6 +52,7 @@ class Machine:
         if not bare:
             self.etc.mkdir(mode=0o700)
             (self.etc / "master.json").write_bytes(msgspec.json.encode(topology))
+        self.fsync = False
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         atexit.register(self.kill)
 
@@ -104,7 +105,7 @@ class Machine:
         for name, unit in self.units().items():
             if (names and name not in names) or name in self._children:
                 continue
-            argv = [*unit.argv, *(["--unsafe-no-fsync"] if name == "etcd" else [])]
+            argv = [*unit.argv, *(["--unsafe-no-fsync"] if name == "etcd" and not self.fsync else [])]
             argv = [*APART, *(word for word in argv if word != "-P")]  # the code under test is where we stand
             with self.log(name).open("ab") as out:
                 self._children[name] = subprocess.Popen(
