@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from schemas.bus.subjects import heartbeat
 from schemas.coordination.lease import LEASE, Lease
 from schemas.core.node import NODE, Node
 
@@ -57,10 +58,13 @@ class Monitor:
         informers[LEASE].on_change(self._lease_changed)
 
     async def heard(self, message: Any) -> None:
-        """A message on beat.node.*; one that cannot be read is no sign of life."""
+        """A message on beat.node.*; one that cannot be read, or speaks of another node than its subject, is no sign of
+        life: only the subject is guarded, so only it says who lives."""
         try:
             beat = self._decoder.decode(message.data)
         except msgspec.MsgspecError:
+            return
+        if message.subject != heartbeat(beat.node):
             return
         self._beats[beat.node] = self._monotonic()
         self._ready[beat.node] = beat.ready
