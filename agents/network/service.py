@@ -170,6 +170,7 @@ class PodNetwork:
                     name=NETWORK, labels=self._owner.labels(), device=BRIDGE, subnet=bridge.cidr,
                     gateway=bridge.gateway, mtu=bridge.mtu, masquerade=False))
             case RemoveNetwork(id=id_, members=members):
+                self._say("the pods' network is made anew")
                 for member in members:
                     await self._remove_sandbox(member)
                 await self._engine.remove_network(id_)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.server
+import io
 import json
+import tarfile
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +24,7 @@ from runtime.config import AgentConfig, BusConfig
 from schemas.bus.proof import session_key
 from schemas.core.container import Container
 from schemas.core.node import NODE, Node
+from schemas.core.placement import Toleration
 from schemas.core.pod import POD, Pod
 from schemas.core.podspec import PodSpec
 from schemas.errors import KubusError
@@ -87,7 +90,7 @@ class Outside:
                 pass
 
         self.server = http.server.ThreadingHTTPServer((host, 0), Answer)
-        self.url = f"http://{host}:{self.server.server_port}/"
+        self.place = f"{host}:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, name="outside", daemon=True).start()
 
     def close(self) -> None:
@@ -127,8 +130,7 @@ class PodLab:
             needed = {line.partition("==")[0] for line in (ROOT / "requirements-agent.lock").read_text().splitlines()}
             parts = [p for p in self.lab.wheels().glob("*.whl") if _is_of(p, needed | {"kubus"})]
             host.run("mkdir -p /root/wheels && python3 -m venv /opt/kubus/venv")
-            for part in parts:
-                host.put(part, f"/root/wheels/{part.name}")
+            host.run("tar x -C /root/wheels", stdin=_tar(parts))
             host.run("/opt/kubus/venv/bin/pip -q install --no-index --no-deps /root/wheels/*.whl")
         self.before[host.name] = self.snapshot(host)
         host.run("mkdir -p /etc/kubus/agent /var/lib/kubus/agent")
@@ -168,7 +170,7 @@ class PodLab:
         container = Container(name="web", image=IMAGE, command=("sh", "-c", WHO), image_pull_policy="IfNotPresent")
         pod = Pod(metadata=ObjectMeta(name=name, namespace="default"),
                   spec=PodSpec(node_name=node, containers=(container,), host_network=host_network or None,
-                               termination_grace_period_seconds=0))
+                               termination_grace_period_seconds=0, tolerations=(Toleration(operator="Exists"),)))
         self.loop.do(self.master.api.create(POD, pod))
 
     def address(self, pod: str) -> str:
@@ -190,16 +192,15 @@ class PodLab:
         return lambda: host.inside("docker inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' "
                                    f"$({box})", check=False).strip()
 
-    def from_pod(self, pod: str, url: str) -> str:
-        """What a pod is answered; "" when it is not."""
+    def from_pod(self, pod: str, to: str, path: str = "/cgi-bin/who") -> str:
+        """The last line of what a pod is answered; "" when it is not. `to`: address, or address:port."""
         found = self.get(POD, "default", pod)
+        box = f"docker ps -q --filter label=io.kubus.pod.name={pod} --filter label=io.kubus.role=container | head -1"
         host = self.hosts[found.spec.node_name]
-        quoted = f"docker exec $(docker ps -q --filter label=io.kubus.pod.name={pod} " \
-                 f"--filter label=io.kubus.role=container | head -1) wget -T 3 -qO- {url}"
-        return host.inside(quoted, check=False).strip()
+        return seen(host.inside(f"docker exec -i $({box}) sh -c {ask(to, path)}", check=False))
 
-    def from_node(self, node: str, url: str) -> str:
-        return self.hosts[node].inside(f"curl -s -m 3 {url}", check=False).strip()
+    def from_node(self, node: str, to: str) -> str:
+        return seen(self.hosts[node].inside(f"curl -s -m 3 http://{to}/cgi-bin/who", check=False))
 
     def matrix(self, pods: dict[str, str]) -> dict[tuple[str, str], str]:
         """(from, to) -> what went wrong, for all pods (name -> node); nothing: every pod sees every other's address."""
@@ -207,7 +208,7 @@ class PodLab:
         wrong = {}
         for one in pods:
             for two in pods:
-                said = self.from_pod(one, f"http://{addresses[two]}/cgi-bin/who")
+                said = self.from_pod(one, addresses[two])
                 if one != two and said != addresses[one]:
                     wrong[one, two] = f"{addresses[one]} was seen as {said!r} by {addresses[two]}"
         return wrong
@@ -246,6 +247,25 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             await writer.drain()
     with contextlib.suppress(OSError):
         writer.close()
+
+
+def _tar(parts: list[Path]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for part in parts:
+            tar.add(part, part.name)
+    return out.getvalue()
+
+
+def ask(to: str, path: str = "/cgi-bin/who") -> str:
+    """A shell's word: an HTTP request without an HTTP client (a static busybox' wget falls over its resolver)."""
+    host, _, port = to.partition(":")
+    return f"\"printf 'GET {path} HTTP/1.0\\r\\n\\r\\n' | nc -w 3 {host} {port or 80}\""
+
+
+def seen(answer: str) -> str:
+    """An address as a server wrote it, IPv4 in IPv6 clothes or plain."""
+    return (answer.strip().splitlines() or [""])[-1].strip("[]").removeprefix("::ffff:")
 
 
 def _is_of(wheel: Path, names: set[str]) -> bool:
