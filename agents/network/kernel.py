@@ -29,7 +29,7 @@ class KernelRefused(Exception):
 
 
 class Links(Struct, frozen=True):
-    """What there is, and whether the bridge is up. `broken`: a device of the overlay's name that is none, or is down."""
+    """What there is, and whether the bridge is up. `broken`: a device with the overlay's name is none, or is down."""
 
     uplinks: tuple[Uplink, ...]
     bridge: bool

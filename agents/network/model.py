@@ -186,5 +186,5 @@ class PutFirewall(Struct, frozen=True, tag=True):
     """Our chain in iptables' filter table, and the jump into it."""
 
 
-Action = (SetSysctl | MakeNetwork | RemoveNetwork | RaiseBridge | MakeOverlay | RemoveOverlay | PutRoute | DropRoute | PutNeighbour
-          | DropNeighbour | PutForwarding | DropForwarding | PutRules | PutFirewall)
+Action = (SetSysctl | MakeNetwork | RemoveNetwork | RaiseBridge | MakeOverlay | RemoveOverlay | PutRoute | DropRoute
+          | PutNeighbour | DropNeighbour | PutForwarding | DropForwarding | PutRules | PutFirewall)

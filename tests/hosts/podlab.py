@@ -51,6 +51,10 @@ RestartSec=1
 [Install]
 WantedBy=multi-user.target
 """
+DROP = """[Service]
+ExecStartPost=/usr/sbin/iptables -P FORWARD DROP
+"""
+"""As Docker sets it on a machine that did not forward before Docker came (a laboratory's host inherits that it does)."""
 WATCHED = (
     "ip -o link show | sed 's/^[0-9]*: //; s/[:@].*//' | grep -v veth | sort", "ip route show table all | sort",
     "ip neigh show nud permanent", "iptables-save | grep -v '^#' | sed 's/\\[.*\\]//' | sort",
@@ -132,6 +136,8 @@ class PodLab:
             host.run("mkdir -p /root/wheels && python3 -m venv /opt/kubus/venv")
             host.run("tar x -C /root/wheels", stdin=_tar(parts))
             host.run("/opt/kubus/venv/bin/pip -q install --no-index --no-deps /root/wheels/*.whl")
+        host.run("mkdir -p /etc/systemd/system/docker.service.d; cat > /etc/systemd/system/docker.service.d/drop.conf; "
+                 "iptables -P FORWARD DROP", stdin=DROP.encode())
         self.before[host.name] = self.snapshot(host)
         host.run("mkdir -p /etc/kubus/agent /var/lib/kubus/agent")
         config = AgentConfig(node=host.name, state="/var/lib/kubus/agent", pod_network="routed", bus=BusConfig(

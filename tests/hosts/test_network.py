@@ -71,7 +71,8 @@ def test_what_others_throw_away_is_put_back(net: PodLab) -> None:
 
 
 def test_docker_is_restarted(net: PodLab) -> None:
-    net.hosts["n2"].run("systemctl restart docker")
+    for name in ("n1", "n2"):
+        net.hosts[name].run("systemctl restart docker")
     net.whole(PODS)
 
 
@@ -113,7 +114,7 @@ def test_a_machine_that_moves_to_another_network_is_tunnelled_to(net: PodLab) ->
     prefix = second_subnet(net)
     n3 = net.hosts["n3"]
     move(net, n3, prefix, f"{prefix}.254", "br1")
-    until(lambda: _internal(net, "n3") == f"{prefix}.{10 + n3.index}", "the master to know the new address", 60, 0.2)
+    until(lambda: _internal(net, "n3") == f"{prefix}.{10 + n3.index}", "the master to know the new address", 10, 0.2)
     net.whole(PODS)
     assert sorted(routes(net.hosts["n1"]).values()) == ["host0", "kubus.vx"]
     assert set(routes(n3).values()) == {"kubus.vx"}

@@ -141,7 +141,8 @@ def test_from_any_start_one_plan_settles(before: object, after: object, broken: 
     assert plan(old, machine.seen) == ()
     damage = {"rules": {"rules": Rules("other", 1)}, "firewall": {"firewall": False}, "routes": {"routes": frozenset()},
               "down": {"is_up": False},
-              "bridge": {"is_up": False, "has_bridge": False, "routes": frozenset(r for r in machine.seen.routes if not r.source)}}
+              "bridge": {"is_up": False, "has_bridge": False,
+                         "routes": frozenset(r for r in machine.seen.routes if not r.source)}}
     if broken & {"overlay", "broken"}:
         machine._no_overlay()
         machine.seen = replace(machine.seen, broken_overlay="broken" in broken)
