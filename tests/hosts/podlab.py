@@ -54,7 +54,7 @@ WantedBy=multi-user.target
 DROP = """[Service]
 ExecStartPost=/usr/sbin/iptables -P FORWARD DROP
 """
-"""As Docker sets it on a machine that did not forward before Docker came (a laboratory's host inherits that it does)."""
+"""As Docker sets it where nobody forwarded before it came; a laboratory's host inherits that it forwards."""
 WATCHED = (
     "ip -o link show | sed 's/^[0-9]*: //; s/[:@].*//' | grep -v veth | sort", "ip route show table all | sort",
     "ip neigh show nud permanent", "iptables-save | grep -v '^#' | sed 's/\\[.*\\]//' | sort",
