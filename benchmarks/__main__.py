@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ORDER = ("put", "line", "scheduler", "api", "footprint", "masters", "pods")
+ORDER = ("put", "line", "scheduler", "api", "footprint", "masters", "join", "pods")
 
 
 def main() -> int:

@@ -8,18 +8,22 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from agents.join import joining, leaving, masters
 from agents.join.places import Places
 from agents.join.renewing import JITTER, Life, Renewing, life_of
+from master.identity.pki import Pki
 from runtime.api import Api, BusTransport
 from runtime.bus import Bus
+from runtime.config import AgentConfig, BusConfig
 from schemas.core.node import NODE, Node
-from schemas.errors import Forbidden, NotFound, Unreachable
+from schemas.errors import Forbidden, NotFound, Unauthorized, Unreachable
 from schemas.meta.object import ObjectMeta
 
 from .master import Master
@@ -182,3 +186,27 @@ async def _let_in(master: Master, config: Any) -> bool:
     except Unreachable:
         return False
     return True
+
+
+@pytest.mark.etcd
+@pytest.mark.nats
+async def test_a_credential_made_beside_the_authority_is_taken_up_by_its_last_jwt(hasty: Master) -> None:
+    """The agent of `kubus up`: its first renewal may come after its JWT ended (a laptop that slept)."""
+    user = hasty.pki.ensure_bus_user("node.local", datetime.now(UTC))
+    ended = hasty.pki.ensure_authority().user_jwt("node.local", user.public, int(time.time()) - 100,
+                                                  until=int(time.time()) - 50)
+    user.jwt.write_text(ended)
+    bus = BusConfig(url=hasty.service("publisher").url, ca=str(hasty.pki.ca_cert), identity="node.local",
+                    nkey_seed_file=str(user.seed), jwt_file=str(user.jwt), proof_key_file=str(user.proof))
+    config = AgentConfig(node="local", bus=bus, servers=(hasty.url,))
+    context = masters.trusting(hasty.pki.ca_cert.read_text())
+    good = joining.ask_signed("renew", config, time.time())
+    foreign = Pki(hasty.folder / "foreign").ensure_authority().user_jwt("node.local", user.public, 1)
+    other = hasty.pki.ensure_authority().user_jwt("node.other", user.public, 1)
+    for jwt in ("", foreign, other):
+        with pytest.raises(Unauthorized, match="no machine joined as local"):
+            masters.ask([hasty.url], context, "POST", "/kubus/v1/renew", msgspec.structs.replace(good, jwt=jwt))
+    user.jwt.write_text(masters.ask([hasty.url], context, "POST", "/kubus/v1/renew", good)["jwt"])
+    link = await hasty.bus(bus)
+    await Api(BusTransport(link)).create(NODE, Node(api_version="v1", kind="Node", metadata=ObjectMeta(name="local")))
+    await link.close()
