@@ -11,6 +11,7 @@ import pytest
 
 from tests.dockerd import IMAGE
 from tests.lab import Host, Lab, LabError, groups
+from tests.lab.cache import ROOT
 
 pytestmark = [pytest.mark.hosts, pytest.mark.timeout(600)]
 
@@ -82,9 +83,11 @@ def test_a_wiped_machine_is_as_installed(lab: Lab, hosts: list[Host]) -> None:
 def test_kubus_installs_from_the_folder_of_wheels_alone(lab: Lab, hosts: list[Host]) -> None:
     host = hosts[0]
     host.put(lab.wheels(), "/root/wheels")
-    host.run("python3 -m venv /root/venv && /root/venv/bin/pip install -q --no-index --find-links /root/wheels kubus")
+    host.put(ROOT / "requirements-agent.lock", "/root/wheels/agent.lock")
+    host.run("cd /root && python3 -m venv venv && venv/bin/pip install -q --no-index --find-links wheels --no-deps "
+             "-r wheels/agent.lock kubus")
     assert "kubus" in host.run("/root/venv/bin/kubus --help")
-    host.run("rm -r /root/venv /root/wheels")
+    host.run("/root/venv/bin/python -c 'import agents.app'; rm -r /root/venv /root/wheels")
 
 
 def test_a_number_is_held_by_one_and_a_killed_run_is_cleaned_by_the_next() -> None:
