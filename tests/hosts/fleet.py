@@ -1,6 +1,6 @@
 """A cluster on hosts: one master, some workers, and the operator's eyes on it.
 
-    fleet = Fleet(lab).provision()       m1 with all of a master, w1 and w2 with agents
+    fleet = Fleet(lab).provision()       site.yml over SSH: m1 a master, w1 and w2 workers
     fleet.kubectl("apply", "-f", "-", stdin=…)
     fleet.get("/api/v1/nodes/w1")        fast: one kept connection, for measuring
 """
@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 import yaml
 
 from tests.cluster.cluster import kubectls
-from tests.hosts import byhand
 from tests.lab import Host, Lab, LabError, until
+from tests.lab.plays import Plays
 from tests.lab.shell import sh
 
 Object = dict[str, Any]
@@ -84,7 +84,8 @@ class Fleet:
         self.lab = lab
         self.master = lab.host("m1", 1)
         self.workers = {f"w{index}": lab.host(f"w{index}", 10 + index) for index in range(1, workers + 1)}
-        self.kubeconfig = lab.folder / "kubeconfig"
+        self.plays = Plays(lab, {"masters": [self.master], "workers": list(self.workers.values())})
+        self.kubeconfig = self.plays.kubeconfig
         self._api: Api | None = None
 
     @property
@@ -103,11 +104,8 @@ class Fleet:
             host.start()
         with ThreadPoolExecutor(len(self.hosts)) as threads:
             list(threads.map(Host.wait_ssh, self.hosts))
-            byhand.install(self.lab, self.hosts, threads)
-            byhand.make_master(self.master, list(self.workers))
             list(threads.map(Host.load_image, self.workers.values()))
-            list(threads.map(lambda item: byhand.join(self.master, *item), self.workers.items()))
-        self.kubeconfig.write_text(self.master.run("cat /etc/kubus/kubeconfig"))
+        self.plays.play("site.yml")
         self._api = Api(self.kubeconfig)
         for name in self.workers:
             self.wait_ready(name, 60)
