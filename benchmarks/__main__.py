@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ORDER = ("put", "line", "scheduler", "api", "footprint", "masters", "join", "pods")
+ORDER = ("put", "line", "scheduler", "api", "footprint", "masters", "join", "pods", "death")
 
 
 def main() -> int:

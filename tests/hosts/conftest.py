@@ -19,10 +19,12 @@ def lab() -> Iterator[Lab]:
         yield made
 
 
-@pytest.fixture(scope="session")
-def hosts(lab: Lab) -> list[Host]:
-    """n1, n2 and n3, up, with Docker and the test image."""
+@pytest.fixture(scope="module")
+def hosts(lab: Lab) -> Iterator[list[Host]]:
+    """n1, n2 and n3, fresh for each file of tests: up, with Docker and the test image."""
     made = lab.start(3)
     for host in made:
         host.load_image()
-    return made
+    yield made
+    for host in made:
+        host.wipe()

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.dockerd import IMAGE
 from tests.hosts.fleet import Fleet, nodes_of, uids
+from tests.hosts.workloads import deployment
 from tests.lab import Host, Lab
 
 pytestmark = [pytest.mark.hosts, pytest.mark.timeout(900)]
@@ -42,15 +42,6 @@ def apps(fleet: Fleet) -> Iterator[None]:
     yield
     fleet.kubectl("delete", "deployment", "web", "patient", "--wait=false")
     fleet.wait(lambda: not fleet.containers("w1") and not fleet.containers("w2"), "the hosts to be empty again", 90)
-
-
-def deployment(name: str, replicas: int, more: dict[str, Any] | None = None) -> dict[str, Any]:
-    spec = {"terminationGracePeriodSeconds": 1, **(more or {}), "containers": [
-        {"name": "main", "image": IMAGE, "command": ["sleep", "100000"], "imagePullPolicy": "Never"}]}
-    labels = {"app": name}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": "default"}, "spec": {
-        "replicas": replicas, "selector": {"matchLabels": labels},
-        "template": {"metadata": {"labels": labels}, "spec": spec}}}
 
 
 def nothing_doubled(fleet: Fleet) -> bool:
