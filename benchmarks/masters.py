@@ -45,16 +45,8 @@ def _latency(machine: Machine, prefix: str) -> float:
     return median(took)
 
 
-def _family(pid: int) -> list[int]:
-    """The process and what it started: members live in process namespaces of their own."""
-    found = [pid]
-    for one in found:
-        found += map(int, Path(f"/proc/{one}/task/{one}/children").read_text().split())
-    return found
-
-
 def _ticks(machine: Machine, part: str) -> int:
-    stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in _family(machine.pid(part))]
+    stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in machine.family(part)]
     return sum(int(stat[11]) + int(stat[12]) for stat in stats)
 
 

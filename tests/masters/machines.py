@@ -127,6 +127,19 @@ class Machine:
     def pid(self, name: str) -> int:
         return self._children[name].pid
 
+    def family(self, name: str) -> list[int]:
+        """A process and what it started: it may live in a process namespace of its own."""
+        found = [self.pid(name)]
+        for one in found:
+            found += map(int, Path(f"/proc/{one}/task/{one}/children").read_text().split())
+        return found
+
+    def signal(self, number: int) -> None:
+        """To all of them: SIGSTOP freezes the member, connections stay open and nobody answers."""
+        for name in tuple(self._children):
+            for pid in self.family(name):
+                os.kill(pid, number)
+
     def wait(self, seconds: float = READY_SECONDS) -> None:
         """Until every part is healthy. Raises Unwell."""
         health.wait(self.topology, self.places, seconds, lambda _: None)
