@@ -115,7 +115,7 @@ def uncordon(names: tuple[str, ...], kubeconfig: str, context: str) -> None:
 @output_option
 def remove(names: tuple[str, ...], verify: bool, force: bool, timeout: float, kubeconfig: str, context: str,
            output: str) -> int:
-    """Drain, clean the machine, revoke its credential, forget it."""
+    """Drain, clean the machine, revoke its credential, forget it. All machines at once: the cluster ends."""
     from cli.fleet.remove import Remove
     from cli.fleet.remove import remove as work
 

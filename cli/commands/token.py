@@ -43,7 +43,12 @@ def token() -> None:
 def create(ttl: str, node: str, reusable: bool, output: str | None, kubeconfig: str, namespace: str,
            context: str) -> None:
     """Make a token and print, once, the line that joins a machine with it."""
-    session = Session(kubeconfig, namespace, context)
+    made = make(Session(kubeconfig, namespace, context), ttl, node, reusable=reusable)
+    click.echo(json.dumps(made) if output == "json" else made["join"])
+
+
+def make(session: Session, ttl: str, node: str = "", *, reusable: bool = False) -> dict[str, Any]:
+    """A new token, its secret, and what a machine needs beside it. Raises BadTtl and what the API answers."""
     id_, secret = _drawn(ID_SIZE), _drawn(SECRET_SIZE)
     expires = (datetime.now(UTC) + timedelta(seconds=seconds(ttl))).strftime("%Y-%m-%dT%H:%M:%SZ")
     values = {"token-id": id_, "token-digest": hashlib.sha256(secret.encode()).hexdigest(), "expiration": expires,
@@ -55,11 +60,8 @@ def create(ttl: str, node: str, reusable: bool, output: str | None, kubeconfig: 
     servers = cluster["servers"] or [session.server]
     line = f"kubus agent join {','.join(servers)} --token {id_}.{secret} --ca-hash {cluster['caHash']}"
     line += f" --name {node}" if node else ""
-    if output == "json":
-        click.echo(json.dumps({"token": f"{id_}.{secret}", "id": id_, "caHash": cluster["caHash"], "servers": servers,
-                               "join": line, "expires": expires}))
-        return
-    click.echo(line)
+    return {"token": f"{id_}.{secret}", "id": id_, "caHash": cluster["caHash"], "servers": servers, "join": line,
+            "expires": expires}
 
 
 @token.command(name="list")

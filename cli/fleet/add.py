@@ -59,17 +59,26 @@ def _work(asked: Add, steps: Sequence[Step], pins: Pins, report: Report) -> None
         report.say(f"  {step.name}: {', '.join(step.words)}", step.name)
         report.tell(step.name, "phase", phase="token")
     before = {step.name: cluster.renewed(session, step.name) for step in steps}
-    tokens = {step.name: cluster.token(asked.reach, step.name) for step in steps}
-    inventory = Inventory(state.inventory())
-    first = next(iter(tokens.values()))
-    told = {"kubus_api_servers": list(first.servers), "kubus_ca_hash": first.caHash}
+    tokens: dict[str, Token] = {}
+    try:
+        for step in steps:
+            tokens[step.name] = cluster.token(session, step.name)
+        failed = _play(asked, steps, tokens, before, report)
+    finally:
+        for token in tokens.values():
+            cluster.drop_token(session, token)
+    tell_failures({step.name: step.target for step in steps if step.name in failed}, pins, report)
+
+
+def _play(asked: Add, steps: Sequence[Step], tokens: Mapping[str, Token], before: Mapping[str, str],
+          report: Report) -> set[str]:
+    """The fleet file, join.yml, Ready; the names of those that failed."""
+    inventory, first = Inventory(state.inventory()), next(iter(tokens.values()))
+    told = {"kubus_api_servers": list(first.servers), "kubus_ca_hash": first.ca_hash}
     inventory.put([step.machine for step in steps], {**shared(inventory, asked.stock), **told})
     outcome = play("join.yml", [step.name for step in steps], _secrets(tokens), report)
-    late = wait(asked.reach, before, [name for name, count in outcome.changed.items() if not count], asked.seconds,
-                report)
-    for token in tokens.values():
-        cluster.drop_token(session, token)
-    tell_failures({step.name: step.target for step in steps if step.name in {*outcome.failed, *late}}, pins, report)
+    unchanged = [name for name, count in outcome.changed.items() if not count]
+    return {*outcome.failed, *wait(asked.reach, before, unchanged, asked.seconds, report)}
 
 
 def _secrets(tokens: Mapping[str, Token]) -> dict[str, Any]:

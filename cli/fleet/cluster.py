@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from cli.commands.token import PATH, PREFIX, make
 from cli.session import Session, find_kubeconfig
 from master.provision.facts import Known, World
 from schemas.coordination.lease import LEASE
@@ -22,23 +20,18 @@ from schemas.errors import KubusError, NotFound
 LEASES = "kube-node-lease"
 NATS_PORT = 4222
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "0.0.0.0")
-TOKEN_SECONDS = 30.0
 
 
 class NotAFleet(KubusError):
     """The kubeconfig's cluster cannot take machines."""
 
 
-class NoToken(KubusError):
-    """No join token could be made; says what `kubus token create` said."""
-
-
-class Token(Struct, frozen=True, forbid_unknown_fields=False):
-    """What `kubus token create -o json` prints, as far as a machine needs it."""
+class Token(Struct, frozen=True):
+    """What a machine needs to join."""
 
     token: str
     id: str
-    caHash: str
+    ca_hash: str
     servers: tuple[str, ...]
 
 
@@ -102,25 +95,15 @@ def renewed(session: Session, name: str) -> str:
         return ""
 
 
-def token(reach: Reach, node: str) -> Token:
-    """A single-use token bound to that node's name, for an hour. Raises NoToken."""
-    import msgspec
-
-    which = [word for pair in (("--kubeconfig", reach.kubeconfig), ("--context", reach.context)) if pair[1]
-             for word in pair]
-    ran = subprocess.run([sys.executable, "-m", "cli.main", "token", "create", "--node", node, "--ttl", "1h", "-o",
-                          "json", *which], capture_output=True, text=True, timeout=TOKEN_SECONDS, check=False)
-    if ran.returncode:
-        raise NoToken(f"no token for {node}: {ran.stderr.strip()}")
-    try:
-        return msgspec.convert(json.loads(ran.stdout), Token)
-    except (ValueError, msgspec.ValidationError) as error:
-        raise NoToken(f"no token for {node}: `kubus token create` printed {ran.stdout[:80]!r}") from error
+def token(session: Session, node: str) -> Token:
+    """A single-use token bound to that node's name, for an hour."""
+    made = make(session, "1h", node)
+    return Token(token=made["token"], id=made["id"], ca_hash=made["caHash"], servers=tuple(made["servers"]))
 
 
 def drop_token(session: Session, made: Token) -> None:
     """Remove a token nobody used; a used one is gone already."""
     try:
-        session.delete(f"/api/v1/namespaces/kube-system/secrets/bootstrap-token-{made.id}", {})
+        session.delete(f"{PATH}/{PREFIX}{made.id}", {})
     except NotFound:
         return

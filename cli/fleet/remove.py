@@ -1,7 +1,8 @@
 """`kubus node remove`: the node leaves the cluster and the machine is as it was before.
 
 cordon, drain, reset.yml on the machine, revoke its credential, delete Node and Lease, forget it here. With --force, for
-a machine that is gone: revoke and delete only. Refuses to forget a machine whose cleaning failed.
+a machine that is gone: revoke and delete only. Masters go last, and only when every machine of the fleet goes. Refuses
+to forget a machine whose cleaning failed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from contextlib import suppress
 from msgspec import Struct
 
 from cli.session import Session
-from master.provision.fleet import Machine
+from master.provision.fleet import MASTERS, Machine
 from master.provision.inventory import Inventory
 from master.provision.ssh import Pins, place, resolve
 from schemas.coordination.lease import LEASE
@@ -30,6 +31,10 @@ class Unmanaged(KubusError):
     """The node's machine was not provisioned from here, so it cannot be cleaned from here."""
 
 
+class StillNeeded(KubusError):
+    """A master cannot go while other machines of the fleet stay."""
+
+
 class Remove(Struct, frozen=True, kw_only=True):
     """What was asked. `seconds` is for the drain of each node."""
 
@@ -42,13 +47,42 @@ class Remove(Struct, frozen=True, kw_only=True):
 
 def remove(asked: Remove, report: Report) -> int:
     """One after the other; 0 when all are gone. What fails with one does not stop the others."""
-    report.begin(asked.names)
-    for name in asked.names:
+    masters, workers = _order(asked)
+    report.begin([*workers, *masters])
+    for name in [*workers, *masters]:
         try:
-            _one(asked, name, report)
+            (_master if name in masters else _one)(asked, name, report)
         except KubusError as error:
             report.tell(name, "over", words=str(error))
     return 0 if report.end() else 1
+
+
+def _order(asked: Remove) -> tuple[list[str], list[str]]:
+    """(masters, others) of what was named. Raises StillNeeded."""
+    machines = Inventory(state.inventory()).machines()
+    masters = [machine.name for machine in machines if machine.role == MASTERS and machine.name in asked.names]
+    stay = [machine.name for machine in machines if machine.name not in asked.names]
+    if masters and stay:
+        raise StillNeeded(f"{', '.join(masters)} is a master and {', '.join(stay)} would stay: a master goes only "
+                          "together with all other machines of its cluster; name them too")
+    return masters, [name for name in asked.names if name not in masters]
+
+
+def _master(asked: Remove, name: str, report: Report) -> None:
+    """The cluster ends with it: nothing to drain or to revoke, and its kubeconfig is of no use any more."""
+    inventory = Inventory(state.inventory())
+    machine = inventory.machine(name)
+    if machine is None or report.board[name].over:
+        return
+    masters = {each.name for each in inventory.machines() if each.role == MASTERS}
+    left = [other for other, host in report.board.items() if host.failure and other not in masters]
+    if left:
+        raise StillNeeded(f"{', '.join(left)} could not be removed and still needs it")
+    if not asked.force and not _clean(asked, machine, report):
+        return
+    _forget_here(inventory, machine)
+    state.kubeconfig().unlink(missing_ok=True)
+    report.tell(name, "done", words=_ending(asked))
 
 
 def _one(asked: Remove, name: str, report: Report) -> None:
@@ -69,10 +103,14 @@ def _one(asked: Remove, name: str, report: Report) -> None:
     report.tell(name, "phase", phase="revoke")
     _forget(session, name)
     if machine is not None:
-        inventory.forget(name)
-        way = resolve(machine.target)
-        Pins(state.known_hosts()).forget(place(way.host, way.port))
+        _forget_here(inventory, machine)
     report.tell(name, "done", words=_ending(asked))
+
+
+def _forget_here(inventory: Inventory, machine: Machine) -> None:
+    inventory.forget(machine.name)
+    way = resolve(machine.target)
+    Pins(state.known_hosts()).forget(place(way.host, way.port))
 
 
 def _clean(asked: Remove, machine: Machine, report: Report) -> bool:

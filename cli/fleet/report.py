@@ -76,7 +76,7 @@ class Report:
                     click.echo(f"  {host.name}: {progress.spent(host)}", err=True)
         if self.json:
             for host in self.board.values():
-                self._object({"event": "result", **progress.summary(host)})
+                self._object({"event": "result", **progress.summary(host, self._now())})
         return not any(host.failure for host in self.board.values())
 
     def open(self) -> list[str]:

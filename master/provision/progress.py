@@ -156,10 +156,10 @@ def record(happening: Happening) -> dict[str, Any]:
     return {key: value for key, value in told.items() if value != ""}
 
 
-def summary(host: HostProgress) -> dict[str, Any]:
-    """How it ended there, as a JSON value."""
+def summary(host: HostProgress, now: float) -> dict[str, Any]:
+    """How it ended there, or how far it got, as a JSON value."""
     ended = {"failure": host.failure} if host.failure else {"result": host.reached or "unfinished"}
-    return {"host": host.name, **ended, "changed": host.changed, "seconds": round(host.ended - host.began, 2),
+    return {"host": host.name, **ended, "changed": host.changed, "seconds": round((host.ended or now) - host.began, 2),
             "phases": {phase: round(seconds, 2) for phase, seconds in host.phases}}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,7 +51,7 @@ def test_sshs_command_line() -> None:
 
 
 def test_a_report_for_programs_is_a_json_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    times = iter([10.0, 11.0, 12.0, 13.0, 14.0])
+    times = itertools.count(10.0)
     report = Report("json", lambda: next(times))
     report.begin(["n1", "n2"])
     report.tell("n1", "phase", phase="look")

@@ -50,11 +50,11 @@ def members(name: str) -> set[int]:
     """Every process in the group and below it."""
     found: set[int] = set()
     for hierarchy in _hierarchies():
-        for folder, _, _ in os.walk(hierarchy / name):  # which passes over groups that go while we look
+        for file in (hierarchy / name).glob("**/cgroup.procs"):
             try:
-                found |= {int(word) for word in (Path(folder) / "cgroup.procs").read_text().split()}
+                found |= {int(word) for word in file.read_text().split()}
             except OSError:
-                continue
+                continue  # the group below went while we looked
     return found
 
 

@@ -31,7 +31,7 @@ def test_a_run_to_ready() -> None:
     assert dict(host.phases) == {"look": 1.0, "docker": 13.0, "agent": 1.0}
     assert sum(seconds for _, seconds in host.phases) == host.ended - host.began
     assert progress.spent(host) == "look 1.0 s, docker 13.0 s, agent 1.0 s"
-    assert progress.summary(host) == {"host": "n1", "result": "Ready", "changed": 1, "seconds": 15.0,
+    assert progress.summary(host, 999.0) == {"host": "n1", "result": "Ready", "changed": 1, "seconds": 15.0,
                                       "phases": {"look": 1.0, "docker": 13.0, "agent": 1.0}}
 
 
