@@ -70,7 +70,8 @@ class Agent:
         self.renewing = Renewing(config, bus, transport, now)
         taints = tuple(msgspec.convert(taint, Taint) for taint in config.taints)
         self.registrar = Registrar(Who(config.node, config.labels, taints, config.address), api, bus, engine, now,
-                                   towards(config.bus.url), lambda: self.network.trouble if self.network else None)
+                                   towards(config.bus.url), lambda: self.network.trouble if self.network else None,
+                                   bus.renew)
         self.recorder = Recorder(api, "kubelet", config.node)
         self.steps = StepLog(bus)
         self.images = Images(engine, self.state)

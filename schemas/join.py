@@ -2,7 +2,7 @@
 
     GET  /kubus/v1/ca                    the CA, for who knows its digest and nothing else yet
     POST /kubus/v1/join    JoinAsk       a token, a name, a public nkey  ->  Joined: all that a worker needs
-    POST /kubus/v1/renew   SignedAsk     a fresh JWT for a node that is known; over the bus without a signature
+    POST /kubus/v1/renew   SignedAsk     a fresh JWT for a node that is known; over the bus, too
     POST /kubus/v1/leave   SignedAsk     this node is no more
     POST /kubus/v1/nodes/<name>/revoke   the operator's word for the same
 
@@ -38,12 +38,14 @@ class JoinAsk(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class SignedAsk(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A node that is known asks over HTTPS. `at`: unix ms; `signature`: hex, see `signed`."""
+    """A node that is known asks. `at`: unix ms; `signature`: hex, see `signed`. `jwt`: its last one, also an ended one;
+    it vouches for a node whose credential was made beside the authority itself and that never asked before."""
 
     node: str
     nkey: str
     at: int
     signature: str
+    jwt: str = ""
 
 
 class Joined(Struct, frozen=True, kw_only=True):

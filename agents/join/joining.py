@@ -82,7 +82,8 @@ def ask_signed(word: Word, config: AgentConfig, now: float) -> SignedAsk:
     seed = Path(config.bus.nkey_seed_file).read_bytes()
     nkey, moment = public_of(seed), int(now * 1000)
     said = signed(word, config.node, nkey, moment)
-    return SignedAsk(node=config.node, nkey=nkey, at=moment, signature=sign(seed, said).hex())
+    return SignedAsk(node=config.node, nkey=nkey, at=moment, signature=sign(seed, said).hex(),
+                     jwt=Path(config.bus.jwt_file).read_text().strip())
 
 
 def _seed(at: Places) -> bytes:

@@ -25,7 +25,7 @@ from runtime.backoff import exponential, jittered
 from runtime.config import AgentConfig
 from runtime.refusals import error_of
 from schemas.errors import KubusError
-from schemas.join import RENEW, Renewed
+from schemas.join import RENEW, Renewed, SignedAsk
 
 from . import joining, masters, places
 
@@ -90,14 +90,14 @@ class Renewing:
         return Path(self._config.bus.jwt_file)
 
     async def _ask(self, life: Life) -> Renewed:
+        ask = await asyncio.to_thread(joining.ask_signed, "renew", self._config, self._now())
         if self._link.connected or self._now() < life.ends or not self._config.servers:
-            code, raw = await self._transport.send("POST", RENEW, {}, b"{}", "application/json")
+            code, raw = await self._transport.send("POST", RENEW, {}, msgspec.json.encode(ask), "application/json")
             if code >= 400:
                 raise error_of(code, raw)
             return msgspec.json.decode(raw, type=Renewed)
-        return msgspec.convert(await asyncio.to_thread(self._over_https), Renewed)
+        return msgspec.convert(await asyncio.to_thread(self._over_https, ask), Renewed)
 
-    def _over_https(self) -> Any:
+    def _over_https(self, ask: SignedAsk) -> Any:
         context = ssl.create_default_context(cafile=self._config.bus.ca)
-        ask = joining.ask_signed("renew", self._config, self._now())
         return masters.ask(self._config.servers, context, "POST", RENEW, ask)

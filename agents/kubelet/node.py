@@ -80,10 +80,12 @@ class Registrar:
     """See the module. `now` is Unix seconds."""
 
     def __init__(self, who: Who, api: NodeApi, bus: Beats, engine: Containers, now: Callable[[], float],
-                 towards: str = machine.ANYWHERE, network: Callable[[], str | None] = lambda: None) -> None:
-        """`towards`: whoever lies there sees our address. `network`: why pods have none, None when that is not ours."""
+                 towards: str = machine.ANYWHERE, network: Callable[[], str | None] = lambda: None,
+                 moved: Callable[[], None] = lambda: None) -> None:
+        """`towards`: whoever lies there sees our address; `moved`: told when it became another one. `network`: why pods
+        have none, None when that is not ours to say."""
         self._who, self._api, self._bus, self._engine, self._now = who, api, bus, engine, now
-        self._network = network
+        self._network, self._moved = network, moved
         self._known: Engine | None = None
         self._images: tuple[Image, ...] = ()
         self._images_at = 0.0
@@ -109,6 +111,7 @@ class Registrar:
         if found != self.address:
             log.info("this machine's address is another one", extra={"was": self.address, "now": found})
             self.address = found
+            self._moved()
             self._news.set()
         return found
 

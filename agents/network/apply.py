@@ -33,6 +33,7 @@ from .model import (
     PutNeighbour,
     PutRoute,
     PutRules,
+    RaiseBridge,
     RemoveOverlay,
     Rules,
     SetSysctl,
@@ -59,7 +60,8 @@ def look(network: Standing | None) -> tuple[Links, Observed]:
     except (KernelRefused, OSError) as error:
         raise NotDone(f"cannot look at the machine's links: {error}") from error
     return links, Observed(
-        network=network, has_bridge=links.bridge, overlay=links.overlay, broken_overlay=links.broken, routes=routes,
+        network=network, has_bridge=links.bridge, is_up=links.is_up, overlay=links.overlay,
+        broken_overlay=links.broken, routes=routes,
         neighbours=neighbours, forwarding=forwarding, rules=_rules(), firewall=_stands(),
         sysctls={name: value for name in (*FORWARDING, *LOOSE) if (value := _sysctl(name))},
     )
@@ -86,6 +88,8 @@ def _do_links(kernel: Kernel, action: Action) -> None:
     match action:
         case MakeOverlay(overlay=overlay):
             kernel.make_overlay(overlay)
+        case RaiseBridge():
+            kernel.raise_link(BRIDGE)
         case RemoveOverlay():
             kernel.remove_link(OVERLAY)
         case PutRoute(route=route):

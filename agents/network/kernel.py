@@ -29,10 +29,11 @@ class KernelRefused(Exception):
 
 
 class Links(Struct, frozen=True):
-    """What there is. `broken`: a device of the overlay's name that is none, or is down."""
+    """What there is, and whether the bridge is up. `broken`: a device with the overlay's name is none, or is down."""
 
     uplinks: tuple[Uplink, ...]
     bridge: bool
+    is_up: bool
     overlay: Overlay | None
     broken: bool
 
@@ -58,7 +59,8 @@ class Kernel:
         by_name = {names[index]: row for index, row in rows.items()}
         bridge, device = by_name.get(BRIDGE), by_name.get(OVERLAY)
         overlay = _overlay(device) if device is not None else None
-        return Links(tuple(self._uplinks(rows, names)), bridge is not None and bool(bridge["flags"] & _UP), overlay,
+        is_up = bridge is not None and bool(bridge["flags"] & _UP)
+        return Links(tuple(self._uplinks(rows, names)), bridge is not None, is_up, overlay,
                      device is not None and overlay is None)
 
     def _uplinks(self, rows: dict[int, Any], names: dict[int, str]) -> Iterator[Uplink]:
@@ -102,6 +104,10 @@ class Kernel:
             vxlan_learning=False, address=wanted.mac))
         self._do("set up the VXLAN device",
                  lambda: self._ip.link("set", index=self._index(OVERLAY), mtu=wanted.mtu, state="up"))
+
+    def raise_link(self, name: str) -> None:
+        """Set it up. Raises KernelRefused."""
+        self._do(f"set up {name}", lambda: self._ip.link("set", index=self._known(name), state="up"))
 
     def remove_link(self, name: str) -> None:
         """Nothing happens if there is none. Raises KernelRefused."""

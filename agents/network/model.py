@@ -101,10 +101,11 @@ class Standing(Struct, frozen=True):
 
 
 class Observed(Struct, frozen=True, kw_only=True):
-    """`has_bridge`: the bridge is there and up. `firewall`: our chain and the jump into it stand."""
+    """`has_bridge`: the bridge is there; `is_up`: and up. `firewall`: our chain and the jump into it stand."""
 
     network: Standing | None = None
     has_bridge: bool = False
+    is_up: bool = False
     overlay: Overlay | None = None
     broken_overlay: bool = False
     routes: frozenset[Route] = frozenset()
@@ -131,6 +132,10 @@ class RemoveNetwork(Struct, frozen=True, tag=True):
 
     id: str
     members: tuple[str, ...]
+
+
+class RaiseBridge(Struct, frozen=True, tag=True):
+    """Somebody set it down: up again. Its containers hang on it as before."""
 
 
 class MakeOverlay(Struct, frozen=True, tag=True):
@@ -181,5 +186,5 @@ class PutFirewall(Struct, frozen=True, tag=True):
     """Our chain in iptables' filter table, and the jump into it."""
 
 
-Action = (SetSysctl | MakeNetwork | RemoveNetwork | MakeOverlay | RemoveOverlay | PutRoute | DropRoute | PutNeighbour
-          | DropNeighbour | PutForwarding | DropForwarding | PutRules | PutFirewall)
+Action = (SetSysctl | MakeNetwork | RemoveNetwork | RaiseBridge | MakeOverlay | RemoveOverlay | PutRoute | DropRoute
+          | PutNeighbour | DropNeighbour | PutForwarding | DropForwarding | PutRules | PutFirewall)

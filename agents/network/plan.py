@@ -38,6 +38,7 @@ from .model import (
     PutNeighbour,
     PutRoute,
     PutRules,
+    RaiseBridge,
     RemoveNetwork,
     RemoveOverlay,
     Route,
@@ -140,7 +141,8 @@ def plan(want: Desired, seen: Observed, *, complete: bool = True) -> tuple[Actio
     """What to do, in order. `complete` False: not all peers are known yet, so nothing is taken away from any."""
     renewed = want.overlay is not None and (seen.overlay != want.overlay or seen.broken_overlay)
     network = tuple(_network(want.bridge, seen))
-    kept = _left(seen, network=not network, overlay=not renewed and want.overlay is not None)
+    stays = not any(isinstance(action, MakeNetwork) for action in network)
+    kept = _left(seen, network=stays, overlay=not renewed and want.overlay is not None)
     return (
         *(SetSysctl(name, value) for name, value in FORWARDING.items() if seen.sysctls.get(name) != value),
         *network, *_overlay(want, seen, renewed=renewed, complete=complete),
@@ -166,6 +168,8 @@ def _network(bridge: Bridge, seen: Observed) -> Iterator[Action]:
         standing = None
     if standing is None:
         yield MakeNetwork(bridge)
+    elif not seen.is_up:
+        yield RaiseBridge()
 
 
 def _overlay(want: Desired, seen: Observed, *, renewed: bool, complete: bool) -> Iterator[Action]:

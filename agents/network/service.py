@@ -33,7 +33,7 @@ from ..containers.containers import Containers, ContainersError
 from ..containers.labels import Owner
 from . import apply, events, memory
 from .kernel import Links
-from .model import BRIDGE, NETWORK, Action, MakeNetwork, Observed, RemoveNetwork, Standing
+from .model import BRIDGE, NETWORK, Action, MakeNetwork, Observed, PutRules, RemoveNetwork, Standing
 from .peers import PeerBook
 from .plan import desired, plan
 
@@ -143,7 +143,8 @@ class PodNetwork:
         actions = self._plan(links, seen, complete=complete)
         self.passes += 1
         for action in actions:
-            log.info("changing the network", extra={"action": type(action).__name__, "what": str(action)[:300]})
+            what = "" if isinstance(action, PutRules) else str(action)
+            log.info("changing the network", extra={"action": type(action).__name__, "what": what})
             await self._do(action)
             self.done += 1
         return bool(actions)
@@ -169,6 +170,7 @@ class PodNetwork:
                     name=NETWORK, labels=self._owner.labels(), device=BRIDGE, subnet=bridge.cidr,
                     gateway=bridge.gateway, mtu=bridge.mtu, masquerade=False))
             case RemoveNetwork(id=id_, members=members):
+                self._say("the pods' network is made anew")
                 for member in members:
                     await self._remove_sandbox(member)
                 await self._engine.remove_network(id_)

@@ -103,6 +103,21 @@ def status(config: Path | None, etc: Path, state: Path, seconds: float, output: 
     return 0 if healthy else 1
 
 
+@master.command()
+@click.argument("name")
+@places_options
+@output_option
+def replace(name: str, config: Path | None, etc: Path, state: Path, output: str) -> None:
+    """On a living master: make room for member NAME, whose machine or disk is lost, to come back empty."""
+    from master.install.replacing import replace_lost
+
+    topology, places = read(config, etc, state)
+    changed = replace_lost(topology, places, name)
+    say(output, {"changed": changed}, lambda: (
+        f"etcd {'waits' if changed else 'waited already'} for a new {name}; there: the shared secrets, master.json "
+        'with "joining": true, `kubus master configure`, and start its units'))
+
+
 def say(output: str, value: Any, text: Callable[[], str]) -> None:
     """For a program, or for a person."""
     click.echo(json.dumps(value) if output == "json" else text())

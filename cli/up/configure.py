@@ -69,6 +69,7 @@ def write(layout: Layout, cluster: Cluster) -> None:
         cluster=cluster.label,
         state=str(layout.agent),
         bus=bus_config(topology, places, node),
+        servers=topology.api_servers,
         docker_host=cluster.docker_host,
         debug_port=cluster.ports.debug["agent"],
     )

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from schemas.bus.subjects import heartbeat
 from schemas.coordination.lease import LEASE, Lease
 from schemas.core.node import NODE, Node
 
@@ -48,6 +49,7 @@ class Monitor:
         self.timing = timing or Timing()
         self.poke: Callable[[str], None] = lambda node: None
         self._beats: dict[str, float] = {}
+        self._since: dict[str, float] = {}
         self._ready: dict[str, bool] = {}
         self._leases: dict[str, tuple[float, float]] = {}
         self._sight: Sight | None = None
@@ -57,10 +59,13 @@ class Monitor:
         informers[LEASE].on_change(self._lease_changed)
 
     async def heard(self, message: Any) -> None:
-        """A message on beat.node.*; one that cannot be read is no sign of life."""
+        """A message on beat.node.*; one that cannot be read, or speaks of another node than its subject, is no sign of
+        life: only the subject is guarded, so only it says who lives."""
         try:
             beat = self._decoder.decode(message.data)
         except msgspec.MsgspecError:
+            return
+        if message.subject != heartbeat(beat.node):
             return
         self._beats[beat.node] = self._monotonic()
         self._ready[beat.node] = beat.ready
@@ -90,8 +95,10 @@ class Monitor:
         nodes: dict[str, Node] = {node.metadata.name: node for node in self._informers[NODE].list()}
         for gone in self._beats.keys() - nodes.keys():
             del self._beats[gone]
+        now = self._monotonic()
+        self._since = {name: self._since.get(name, now) for name in nodes}
         signs = {name: self._signs(name, node) for name, node in nodes.items()}
-        self._sight, self._verdicts = look(self._sight, self._monotonic(), hearing=self._connected(), nodes=signs,
+        self._sight, self._verdicts = look(self._sight, now, hearing=self._connected(), nodes=signs,
                                            timing=self.timing)
         before, self._told = self._told, {}
         for name in nodes:
@@ -103,7 +110,8 @@ class Monitor:
     def _signs(self, name: str, node: Node) -> Signs:
         seen, seconds = self._leases.get(name, (None, 40.0))
         beat = self._beats.get(name)
-        return Signs(beat=beat, lease=seen, lease_seconds=seconds, beats=beat is not None or is_ours(node))
+        return Signs(beat=beat, lease=seen, lease_seconds=seconds, beats=beat is not None or is_ours(node),
+                     since=self._since[name])
 
     def sense(self, node: str) -> tuple[Vital, bool, bool, bool, float]:
         """(vital, ready by its last beat, disrupted, silent for long enough to drive pods off, seconds watched)."""

@@ -1,7 +1,8 @@
 """Is a node alive? Decided from when it was last heard, and from how well we could hear. Pure.
 
     heard in time ───────────────► ALIVE
-    not heard for `grace` s ─────► SILENT        counted from its last beat, or from when we began to listen well
+    not heard for `grace` s ─────► SILENT        counted from its last beat, or from when we began to listen well,
+                                                 or from when we first saw the node: a new one has not spoken yet
     not heard, not yet for long ─► UNSURE        nothing is done about it
 
 *We began to listen well* (`epoch`) is moved to now whenever the fault may be ours: at the start, after a stall of this
@@ -44,13 +45,15 @@ class Timing(Struct, frozen=True):
 class Signs(Struct, frozen=True):
     """When (on our monotonic clock) a beat was last heard, and when the Lease was last seen renewed.
 
-    `beats`: the node is known to beat. `lease_seconds`: how long its Lease is good for.
+    `beats`: the node is known to beat. `lease_seconds`: how long its Lease is good for. `since`: when its Node was
+    first seen; None: longer ago than anything else.
     """
 
     beat: float | None = None
     lease: float | None = None
     beats: bool = False
     lease_seconds: float = 40.0
+    since: float | None = None
 
 
 class Vital(Struct, frozen=True):
@@ -89,7 +92,7 @@ def _verdict(signs: Signs, now: float, epoch: float, timing: Timing) -> Vital:
         signs.lease, signs.lease_seconds)
     if heard is not None and now - heard <= patience:
         return Vital(State.ALIVE, now - heard)
-    silence = now - (epoch if heard is None else max(heard, epoch))
+    silence = now - max(moment for moment in (heard, signs.since, epoch) if moment is not None)
     return Vital(State.SILENT if silence > patience else State.UNSURE, silence)
 
 

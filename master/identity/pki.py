@@ -1,8 +1,8 @@
 """The folder that holds a cluster's secrets: CA, leaf certificates, the bus' authority and secret, bus users' seeds.
 
 Everything is made once and kept; a leaf is issued again only when its names or its end of life ask for it, a user's
-JWT when it says something else than it should. Users made here live on a master beside the authority itself, so their
-JWTs do not end; nodes that join get short ones (see README).
+JWT when it says something else than it should. Services' users live on a master beside the authority itself, so their
+JWTs do not end; nodes' do.
 Files are 0600, the folder 0700.
 """
 
@@ -25,6 +25,8 @@ from .ca import Pair, Want, issue, new_ca, still_good
 SECRET_BYTES = 32
 SYSTEM = "system"
 """The bus user of the server's own account."""
+NODE_SECONDS = 86_400
+"""How long the JWT of a node is good that is made here: `kubus up`'s own, whose agent renews it as every other."""
 AT_FIRST = 1
 """Unix seconds: what a server's config says is older than any account that was pushed, and the newer one wins."""
 
@@ -94,7 +96,8 @@ class Pki:
         return authority.operator_jwt(AT_FIRST), accounts
 
     def ensure_bus_user(self, identity: str, now: datetime) -> BusUser:
-        """A bus identity such as `node.n1`; `system` is the one that may push accounts."""
+        """A bus identity such as `node.n1`; `system` is the one that may push accounts. A node's JWT ends, and is made
+        anew when a third of its life is over."""
         authority, at = self.ensure_authority(), int(now.timestamp())
         seed, proof = self.folder / f"bus-{identity}.nk", self.folder / f"bus-{identity}.key"
         if not seed.exists():
@@ -102,23 +105,25 @@ class Pki:
         public = public_of(seed.read_bytes())
         write_secret(proof, session_key(self.secret_file.read_bytes(), identity))
         system = identity == SYSTEM
-        token = authority.system_user_jwt(public, at) if system else authority.user_jwt(identity, public, at)
-        self._ensure_jwt(f"bus-{identity}.jwt", token)
+        until = at + NODE_SECONDS if identity.startswith("node.") else 0
+        token = (authority.system_user_jwt(public, at) if system
+                 else authority.user_jwt(identity, public, at, until=until))
+        self._ensure_jwt(f"bus-{identity}.jwt", token, until)
         return BusUser(seed, self.folder / f"bus-{identity}.jwt", proof, public)
 
-    def _ensure_jwt(self, name: str, wanted: str) -> str:
-        """The kept token when it says the same but for its time, else the wanted one, kept."""
+    def _ensure_jwt(self, name: str, wanted: str, until: int) -> None:
+        """The kept token stays when it says the same but for its times, and is fresh."""
         file = self.folder / name
         if file.exists():
-            kept = file.read_text()
-            if _said(kept) == _said(wanted):
-                return kept
+            kept = busjwt.decode(file.read_text())
+            fresh = until - int(kept.get("exp", 0)) < NODE_SECONDS // 3
+            if _said(kept) == _said(busjwt.decode(wanted)) and fresh:
+                return
         write_secret(file, wanted.encode())
-        return wanted
 
 
-def _said(token: str) -> dict[str, object]:
-    return {key: value for key, value in busjwt.decode(token).items() if key not in {"iat", "jti"}}
+def _said(claims: dict[str, object]) -> dict[str, object]:
+    return {key: value for key, value in claims.items() if key not in {"iat", "exp", "jti"}}
 
 
 def write_secret(path: Path, content: bytes) -> None:

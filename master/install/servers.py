@@ -45,7 +45,7 @@ def etcd_argv(binary: str, topology: Topology, places: Places) -> tuple[str, ...
     return tuple(etcd_command(
         binary, str(places.etcd), f"https://{host(topology.address)}:{ports.etcd}",
         f"https://{host(topology.address)}:{ports.etcd_peer}", Credentials(tls.ca, tls.cert, tls.key),
-        name=topology.name, peers=peers, token=topology.cluster,
+        name=topology.name, peers=peers, token=topology.cluster, joining=topology.joining,
     ))
 
 

@@ -46,7 +46,8 @@ class Topology(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The masters as one of them sees it.
 
     `label` marks what belongs to the cluster on shared machines ("" = the cluster's name); `listen`: where the API's
-    door opens ("" = all addresses of the machine); `server_names`: further names and addresses it is reached by.
+    door opens ("" = all addresses of the machine); `server_names`: further names and addresses it is reached by;
+    `joining`: this member takes the place of one that is lost, in a cluster that lives (`kubus master replace`).
     """
 
     cluster: str = "kubus"
@@ -58,6 +59,7 @@ class Topology(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ports: Ports = Ports()
     server_names: tuple[str, ...] = ()
     listen: str = ""
+    joining: bool = False
 
     @property
     def own_first(self) -> tuple[Member, ...]:

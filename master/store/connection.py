@@ -91,7 +91,8 @@ class Connection:
         if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
             self.failed(endpoint)
             return StoreUnavailable(f"{doing}: {where} does not answer ({details}); is it running?")
-        if code == grpc.StatusCode.DEADLINE_EXCEEDED:
+        # A member without a majority says UNKNOWN and the second of these.
+        if code == grpc.StatusCode.DEADLINE_EXCEEDED or "context deadline exceeded" in details:
             self.failed(endpoint)
             return StoreUnavailable(f"{doing}: {where} gave no answer in {DEADLINE:g} s; its disk may be slow or its "
                                     "majority lost; a write may have happened all the same")

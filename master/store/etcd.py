@@ -1,12 +1,18 @@
 """The store on etcd, through aetcd's raw gRPC stubs: a write is one transaction, many are in flight.
 
 aetcd's own client hides headers, limits and revisions (LIBRARIES.md); the stubs hide nothing. This package is the only
-importer of aetcd and grpc. Refuses to repeat a write whose fate is unknown: that is the caller's decision.
+importer of aetcd and grpc.
+
+A write handed to a leader that dies is lost, and etcd tells nobody for seconds. Of several members the next one is
+asked then, soon. That is safe for a write that expects a revision: it cannot happen twice, and when it did happen
+unheard, the second try finds its own bytes. Refuses to repeat any other write whose fate is unknown: that is the
+caller's decision.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any
 
 from aetcd import rpc
@@ -14,12 +20,28 @@ from aetcd import rpc
 from . import keys
 from .connection import DEADLINE, Connection, Credentials
 from .keys import decoded, encoded
-from .store import Batch, Check, Compacted, Entry, FutureRevision, KeyExists, Mismatch, Op, Put, Range, Remove
+from .store import (
+    Batch,
+    Check,
+    Compacted,
+    Entry,
+    FutureRevision,
+    KeyExists,
+    Mismatch,
+    Op,
+    Put,
+    Range,
+    Remove,
+    StoreUnavailable,
+)
 from .watch import compacted_revision, follow
 
 _REQUEST_KEY = keys.REQUEST.encode()
 _MOD = rpc.Compare.MOD
 _EQUAL = rpc.Compare.EQUAL
+ATTEMPT = 1.5
+"""Seconds one of several members gets; a leader election takes about one (etcd's election timeout is 1 s)."""
+PAUSE = 0.1
 
 
 class EtcdStore:
@@ -81,34 +103,49 @@ class EtcdStore:
         return revision
 
     async def _range(self, request: Any, doing: str, *, asked: int = 0) -> Any:
-        endpoint = self._connection.endpoint
         try:
-            return await self._connection.kv.Range(request, timeout=DEADLINE)
-        except rpc.AioRpcError as error:
-            problem = self._connection.error(error, doing, endpoint, asked=asked)
-        if isinstance(problem, Compacted):
-            raise Compacted(await self._oldest(asked))
-        if isinstance(problem, FutureRevision):
-            raise FutureRevision(asked, await self._revision())
-        raise problem
+            answer, _ = await self._ask(lambda seconds: self._connection.kv.Range(request, timeout=seconds), doing,
+                                        again=True, asked=asked)
+        except Compacted:
+            raise Compacted(await self._oldest(asked)) from None
+        except FutureRevision:
+            raise FutureRevision(asked, await self._revision()) from None
+        return answer
+
+    async def _ask(self, call: Callable[[float], Awaitable[Any]], doing: str, *, again: bool,
+                   asked: int = 0) -> tuple[Any, bool]:
+        """The answer, and whether an earlier try was left without one. `again`: it may be repeated elsewhere."""
+        loop = asyncio.get_running_loop()
+        until, unheard = loop.time() + DEADLINE, False
+        repeats = again and len(self._connection.endpoints) > 1
+        while True:
+            endpoint = self._connection.endpoint
+            try:
+                return await call(min(ATTEMPT, until - loop.time()) if repeats else DEADLINE), unheard
+            except rpc.AioRpcError as error:
+                problem = self._connection.error(error, doing, endpoint, asked=asked)
+            if not repeats or not isinstance(problem, StoreUnavailable) or loop.time() + PAUSE >= until:
+                raise problem
+            unheard = True
+            await asyncio.sleep(PAUSE)
 
     async def _oldest(self, asked: int) -> int:
         """The compacted revision itself can still be listed; etcd tells it only to a watch that comes too late."""
         return await compacted_revision(self._connection) or asked + 1
 
     async def _commit(self, ops: Sequence[Op], request: str, doing: str) -> int:
-        endpoint = self._connection.endpoint
-        try:
-            answer = await self._connection.kv.Txn(_transaction(ops, request), timeout=DEADLINE)
-        except rpc.AioRpcError as error:
-            raise self._connection.error(error, doing, endpoint) from None
+        transaction = _transaction(ops, request)
+        answer, unheard = await self._ask(lambda seconds: self._connection.kv.Txn(transaction, timeout=seconds), doing,
+                                          again=any(map(_is_guarded_write, ops)))
         if answer.succeeded:
             revision: int = answer.header.revision
             return revision
         guarded = [op for op in ops if op.expected is not None]
-        for op, response in zip(guarded, answer.responses, strict=True):
-            entries = _entries(response.response_range)
-            entry = entries[0] if entries else None
+        found = [(op, next(iter(_entries(response.response_range)), None))
+                 for op, response in zip(guarded, answer.responses, strict=True)]
+        if unheard and all(_is_done(op, entry) for op, entry in found):
+            return max((entry.revision for _, entry in found if entry), default=answer.header.revision)
+        for op, entry in found:
             if (entry.revision if entry else 0) != op.expected:
                 raise Mismatch(op.key, entry)
         raise AssertionError("etcd refused a transaction whose conditions hold")
@@ -136,6 +173,22 @@ def _transaction(ops: Sequence[Op], request: str) -> Any:
         put = txn.success.add().request_put
         put.key, put.value = _REQUEST_KEY, request.encode()
     return txn
+
+
+def _is_guarded_write(op: Op) -> bool:
+    """Once it has happened its condition does not hold any more."""
+    return not isinstance(op, Check) and op.expected is not None
+
+
+def _is_done(op: Op, entry: Entry | None) -> bool:
+    """Does the store hold what this write makes? A condition alone has nothing to show."""
+    match op:
+        case Put():
+            return entry is not None and entry.value == op.value
+        case Remove():
+            return entry is None
+        case Check():
+            return True
 
 
 def _entries(answer: Any) -> tuple[Entry, ...]:

@@ -30,12 +30,13 @@ class Peer(Struct, frozen=True):
 
 
 def etcd_command(binary: str, directory: str, client_url: str, peer_url: str, tls: Credentials | None, *,
-                 name: str = "master", peers: Sequence[Peer] = (), token: str = "kubus",
+                 name: str = "master", peers: Sequence[Peer] = (), token: str = "kubus", joining: bool = False,
                  unsafe_no_fsync: bool = False) -> list[str]:
     """argv of one member. `tls`: server certificate (peer's too) and the CA that clients and peers must be signed by.
 
     `peers`: all members, none = alone; they count only while `directory` is empty, as does `token`, which keeps two
-    clusters apart that were given one address. `unsafe_no_fsync` is for throw-away test servers only.
+    clusters apart that were given one address. `joining`: a living cluster has been told of this member (members.py).
+    `unsafe_no_fsync` is for throw-away test servers only.
     """
     members = peers or (Peer(name, peer_url),)
     command = [
@@ -43,7 +44,7 @@ def etcd_command(binary: str, directory: str, client_url: str, peer_url: str, tl
         "--listen-client-urls", client_url, "--advertise-client-urls", client_url,
         "--listen-peer-urls", peer_url, "--initial-advertise-peer-urls", peer_url,
         "--initial-cluster", ",".join(f"{peer.name}={peer.url}" for peer in members),
-        "--initial-cluster-state", "new", "--initial-cluster-token", token,
+        "--initial-cluster-state", "existing" if joining else "new", "--initial-cluster-token", token,
         "--experimental-initial-corrupt-check",
         "--quota-backend-bytes", str(QUOTA), "--max-request-bytes", str(LARGEST_REQUEST),
         "--snapshot-count", str(SNAPSHOT_COUNT), "--max-txn-ops", "512",

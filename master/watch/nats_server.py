@@ -20,6 +20,11 @@ MAX_PENDING = 64 * 1024 * 1024
 """Bytes unsent to one client before it is cut off as slow; it comes back and starts from a snapshot."""
 
 
+SYNC_SECONDS = 5
+"""How often servers compare the accounts they know: one that was off lets a node in that was revoked meanwhile for so
+long. NATS' default is a minute; the comparison is one small message."""
+
+
 class Trust(Struct, frozen=True):
     """Whom the server believes: the operator's JWT, its own account, and the accounts it knows from its first second.
 
@@ -107,7 +112,7 @@ def _believed(trust: Trust) -> list[str]:
     return [
         f"operator: {_quoted(trust.operator)}",
         f"system_account: {_quoted(trust.system)}",
-        f'resolver {{ type: full, dir: {_quoted(trust.directory)}, allow_delete: false, interval: "1m", '
+        f'resolver {{ type: full, dir: {_quoted(trust.directory)}, allow_delete: false, interval: "{SYNC_SECONDS}s", '
         'timeout: "2s" }',
         "resolver_preload {", *(f"  {key}: {_quoted(token)}" for key, token in trust.accounts.items()), "}",
     ]

@@ -95,6 +95,10 @@ class Bus:
         """Called, synchronously, each time the link is up again after it was down."""
         self._reconnected.append(callback)
 
+    def renew(self) -> None:
+        """Connect anew at once. For whoever knows that the link is dead before its pings do."""
+        self._connection.renew()
+
     async def close(self) -> None:
         """End followers, subscriptions and the link."""
         for part in list(self._open):

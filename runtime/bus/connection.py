@@ -183,6 +183,12 @@ class Connection:
                 log.warning("the bus does not answer, connecting anew", extra={"url": self.config.url})
                 client.give_up()
 
+    def renew(self) -> None:
+        """Connect anew at once: our own address is another one, and nothing comes back to the old one."""
+        if self._client is not None:
+            log.info("connecting to the bus anew", extra={"url": self.config.url})
+            self._client.give_up()
+
     async def _keep(self) -> None:
         failures = 0
         while True:

@@ -42,8 +42,8 @@ def _certificates(folder: Path) -> Tls:
 class Master:
     """Processes by name; each can be killed and started again."""
 
-    def __init__(self, folder: Path, tuned: dict[str, float] | None = None) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, tuned: dict[str, float] | None = None, pod_cidr: str = "") -> None:
+        self.folder, self.pod_cidr = folder, pod_cidr
         self.etcd = start_etcd(folder)
         self.nats = start_nats(folder)
         self.tuned = tuned or {}
@@ -59,7 +59,7 @@ class Master:
     def start(self, service: str) -> None:
         config = Config(etcd=EtcdConfig(endpoints=(self.etcd.endpoint,)), bus=self._bus(service),
                         api=ApiServerConfig(port=0, tls=self.tls), bus_secret_file=str(self.folder / "secret"),
-                        controllers=self.tuned)
+                        controllers=self.tuned, pod_cidr=self.pod_cidr)
         file = self.folder / f"{service}.json"
         file.write_bytes(msgspec.json.encode(config))
         with (self.folder / f"{service}.log").open("ab") as out:

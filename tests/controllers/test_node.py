@@ -226,6 +226,12 @@ def test_silence_is_noticed_within_five_seconds_of_the_last_beat() -> None:
     assert states(sight, 104.5, beating(a=100.0, b=103.9))[1] == "SA"
 
 
+def test_a_node_that_came_while_we_listened_is_not_silent_before_it_could_speak() -> None:
+    new = {"new": Signs(beats=True, since=100.0)}
+    for now, wanted in ((100.0, "U"), (104.0, "U"), (104.5, "S")):
+        assert states(Sight(epoch=0.0, looked=now), now, new)[1] == wanted
+
+
 def test_our_own_stall_makes_nobody_silent_and_starts_the_count_anew() -> None:
     sight = Sight(epoch=0.0, looked=100.0)
     sight, seen = states(sight, 160.0, beating(a=100.0, b=99.5))

@@ -21,6 +21,7 @@ import msgspec
 
 from agents.join import joining
 from agents.join.places import Places as AgentPlaces
+from master.identity.pki import Pki
 from master.install.files import Files, make_shared
 from master.install.places import Places
 from master.install.servers import etcd_argv, nats_argv
@@ -48,6 +49,7 @@ class Master:
         self.places = Places(configs=folder / "etc", pki=folder / "etc" / "pki", state=folder / "state",
                              etcd=folder / "etcd", nats=folder / "nats", kubeconfig=folder / "kubeconfig")
         now = datetime.now(UTC)
+        self.pki = Pki(self.places.pki)
         make_shared(self.topology, self.places, now)
         Files(self.topology, self.places, now).write()
         file = self.places.config("apiserver")

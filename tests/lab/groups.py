@@ -50,11 +50,11 @@ def members(name: str) -> set[int]:
     """Every process in the group and below it."""
     found: set[int] = set()
     for hierarchy in _hierarchies():
-        for file in (hierarchy / name).glob("**/cgroup.procs"):
+        for folder, _, _ in os.walk(hierarchy / name):  # which passes over groups that go while we look
             try:
-                found |= {int(word) for word in file.read_text().split()}
+                found |= {int(word) for word in (Path(folder) / "cgroup.procs").read_text().split()}
             except OSError:
-                continue  # the group below went while we looked
+                continue
     return found
 
 

@@ -52,6 +52,7 @@ class Machine:
         if not bare:
             self.etc.mkdir(mode=0o700)
             (self.etc / "master.json").write_bytes(msgspec.json.encode(topology))
+        self.fsync = False
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         atexit.register(self.kill)
 
@@ -104,7 +105,7 @@ class Machine:
         for name, unit in self.units().items():
             if (names and name not in names) or name in self._children:
                 continue
-            argv = [*unit.argv, *(["--unsafe-no-fsync"] if name == "etcd" else [])]
+            argv = [*unit.argv, *(["--unsafe-no-fsync"] if name == "etcd" and not self.fsync else [])]
             argv = [*APART, *(word for word in argv if word != "-P")]  # the code under test is where we stand
             with self.log(name).open("ab") as out:
                 self._children[name] = subprocess.Popen(
@@ -125,6 +126,19 @@ class Machine:
 
     def pid(self, name: str) -> int:
         return self._children[name].pid
+
+    def family(self, name: str) -> list[int]:
+        """A process and what it started: it may live in a process namespace of its own."""
+        found = [self.pid(name)]
+        for one in found:
+            found += map(int, Path(f"/proc/{one}/task/{one}/children").read_text().split())
+        return found
+
+    def signal(self, number: int) -> None:
+        """To all of them: SIGSTOP freezes the member, connections stay open and nobody answers."""
+        for name in tuple(self._children):
+            for pid in self.family(name):
+                os.kill(pid, number)
 
     def wait(self, seconds: float = READY_SECONDS) -> None:
         """Until every part is healthy. Raises Unwell."""

@@ -14,12 +14,12 @@ DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
 PODS = "/api/v1/namespaces/default/pods"
 
 
-def deployment(image: str, replicas: int) -> dict[str, Any]:
-    labels = {"app": "web"}
+def deployment(image: str, replicas: int, name: str = "web") -> dict[str, Any]:
+    labels = {"app": name}
     pod = {"metadata": {"labels": labels}, "spec": {
         "terminationGracePeriodSeconds": 0,
         "containers": [{"name": "app", "image": image, "imagePullPolicy": "IfNotPresent"}]}}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
             "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": pod}}
 
 

@@ -17,7 +17,8 @@ PAUSE = 0.02
 class Writer:
     """Creates config maps w-0, w-1, … from a thread of its own, through whichever API server answers."""
 
-    def __init__(self, kubeconfig: Path) -> None:
+    def __init__(self, kubeconfig: Path, name: str = "w") -> None:
+        self._name = name
         self._rest = Rest.from_kubeconfig(kubeconfig)
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._run, name="writer")
@@ -43,7 +44,7 @@ class Writer:
     def _run(self) -> None:
         number = 0
         while not self._ends.is_set():
-            name = f"w-{number}"
+            name = f"{self._name}-{number}"
             number += 1
             body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"at": name}}
             try:

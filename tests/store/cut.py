@@ -1,9 +1,12 @@
-"""A cable that can be cut: a TCP relay to a server; `cut` resets every connection that runs through it."""
+"""A cable that can be cut: a TCP relay to a server; `cut` resets every connection that runs through it, `deaf` lets
+everything through to the server and nothing back.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from types import TracebackType
 from urllib.parse import urlsplit
 
@@ -16,6 +19,7 @@ class Cable:
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.endpoint = ""
+        self.deaf = False
 
     async def __aenter__(self) -> Cable:
         self._server = await asyncio.start_server(self._relay, "127.0.0.1", 0)
@@ -41,13 +45,15 @@ class Cable:
         task.add_done_callback(self._tasks.discard)
         far_reader, far_writer = await asyncio.open_connection(self._to.hostname, self._to.port)
         self._writers |= {writer, far_writer}
-        await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+        await asyncio.gather(_copy(reader, far_writer, lambda: False), _copy(far_reader, writer, lambda: self.deaf))
         self._writers -= {writer, far_writer}
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, swallows: Callable[[], bool]) -> None:
     with contextlib.suppress(OSError):
         while piece := await reader.read(65536):
+            if swallows():
+                continue
             writer.write(piece)
             await writer.drain()
     writer.close()

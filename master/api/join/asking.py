@@ -68,32 +68,33 @@ async def join(server: Server, request: Request) -> Response:
 
 
 async def renew(server: Server, request: Request) -> Response:
-    """A fresh JWT. Over the bus the node has proved itself; over HTTPS it signs. Raises Unauthorized, Forbidden."""
+    """A fresh JWT for the key that signed, over the bus or HTTPS. Raises Unauthorized, Forbidden."""
     desk = _desk(server, request, "POST")
-    node, nkey = _who(desk, request, "renew")
+    ask = _signed(desk, request, "renew")
 
     def decide(record: Record | None) -> Record:
-        if record is None:
-            raise Unauthorized(f"no machine joined as {node}")
-        return records.renewed(record, nkey or record.nkey, desk.until())
+        if record is None and not desk.vouches(ask):
+            raise Unauthorized(f"no machine joined as {ask.node}")
+        known = record or records.adopted(ask.node, ask.nkey, int(desk.clock()))
+        return records.renewed(known, ask.nkey, desk.until())
 
-    record = await desk.change(node, decide)
+    record = await desk.change(ask.node, decide)
     return _answer(Renewed(jwt=desk.jwt(record), expires=record.until, bus=desk.setup.bus, servers=desk.setup.servers))
 
 
 async def leave(server: Server, request: Request) -> Response:
     """The node says goodbye: its credential is void and its Node goes. Safe to repeat."""
     desk = _desk(server, request, "POST")
-    node, nkey = _who(desk, request, "leave")
+    ask = _signed(desk, request, "leave")
 
     def decide(record: Record | None) -> Record:
-        if record is None or nkey not in ("", record.nkey):
-            raise Forbidden(f"this key is not the node {node}'s")
+        if record is None or record.nkey != ask.nkey:
+            raise Forbidden(f"this key is not the node {ask.node}'s")
         return records.revoked(record, int(desk.clock()))
 
-    await desk.change(node, decide)
-    await _forget(server, node)
-    return _answer({"node": node, "left": True})
+    await desk.change(ask.node, decide)
+    await _forget(server, ask.node)
+    return _answer({"node": ask.node, "left": True})
 
 
 async def revoke(server: Server, request: Request) -> Response:
@@ -137,16 +138,13 @@ def _desk(server: Server, request: Request, method: str) -> Desk:
     return server.desk
 
 
-def _who(desk: Desk, request: Request, word: Word) -> tuple[str, str]:
-    """(node, nkey) of who asks for itself; the nkey is "" when the bus' proof stands for it."""
-    if request.user.how == "bus":
-        node = node_of(request.user)
-        if not node:
-            raise Forbidden(f"only a node can {word} itself")
-        return node, ""
+def _signed(desk: Desk, request: Request, word: Word) -> SignedAsk:
+    """Who asks for itself: by its signature, and over the bus under its own name only."""
     ask = _decoded(request, SignedAsk)
     _check_signature(desk, ask, word)
-    return ask.node, ask.nkey
+    if request.user.how == "bus" and node_of(request.user) != ask.node:
+        raise Forbidden(f"{request.user.name} cannot {word} for the node {ask.node}")
+    return ask
 
 
 def _check_signature(desk: Desk, ask: JoinAsk | SignedAsk, word: Word, *more: str) -> None:

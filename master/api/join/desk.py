@@ -14,14 +14,17 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec import Struct
 
+from master.identity import busjwt
 from master.identity.authority import Authority
 from master.store import keys
 from master.store.store import Entry, KeyExists, Mismatch, Store
+from runtime.nkey import public_of
 from schemas import codec
 from schemas.bus.proof import session_key
 from schemas.bus.subjects import node_identity, text_of
 from schemas.core.secret import SECRET, Secret
 from schemas.errors import Conflict, InternalError, NotFound, Unauthorized
+from schemas.join import SignedAsk
 
 from .. import admit, birth
 from . import records, tokens
@@ -170,6 +173,15 @@ class Desk:
         """A fresh one."""
         return self.setup.authority.user_jwt(node_identity(record.node), record.nkey, int(self.clock()),
                                              until=record.until)
+
+    def vouches(self, ask: SignedAsk) -> bool:
+        """Did we sign the JWT that it shows, for this very node and key? An ended one says who it was, too."""
+        try:
+            said = busjwt.decode(ask.jwt)
+        except busjwt.BadToken:
+            return False
+        ours = public_of(self.setup.authority.signing.encode())
+        return (said.get("iss"), said.get("name"), said.get("sub")) == (ours, node_identity(ask.node), ask.nkey)
 
     def proof(self, record: Record) -> str:
         """Hex of the key with which the node proves its requests."""

@@ -91,6 +91,11 @@ def joined(old: Record | None, ask: JoinAsk, *, bound: bool, other: bool, now: i
                   void=void)
 
 
+def adopted(node: str, nkey: str, now: int) -> Record:
+    """The record of a node whose credential was made beside the authority (`kubus up`): its proof key is of no join."""
+    return Record(node=node, nkey=nkey, machine="", generation="", until=now, joined=now)
+
+
 def renewed(record: Record, nkey: str, until: int) -> Record:
     """Raises Forbidden for a node that was removed, or a key of an earlier join."""
     if not record.is_live:

@@ -13,7 +13,7 @@ from schemas.errors import AlreadyExists, Cause, Forbidden
 from schemas.kind import Kind
 from schemas.scheme import BY_PLURAL
 
-from .. import admit, authz, birth, decode, options
+from .. import admit, authz, birth, decode, options, restrict
 from ..fail import about, not_found, resource
 from ..request import Response
 from ..server import Call, Server
@@ -34,7 +34,8 @@ async def run(server: Server, call: Call) -> Response:
 
 
 async def answered(server: Server, call: Call, sent: Any) -> Response:
-    """Store, and answer 201 with the object."""
+    """Store, and answer 201 with the object. Also what is applied and was not there."""
+    restrict.may_register(call.user, call.route, sent)
     written = await store_new(server, call, sent)
     if written.revision:
         return answer.stored(server, call, written.value, written.revision, status=201)

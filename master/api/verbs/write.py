@@ -18,7 +18,7 @@ from schemas.errors import ApiError, Timeout
 from schemas.kind import Kind
 from schemas.meta.object import controller_of
 
-from .. import admit, books, change, death
+from .. import admit, books, change, death, restrict
 from ..fail import already_exists, conflict, not_found
 from ..server import Call, Server
 
@@ -113,7 +113,7 @@ def remembered(server: Server, call: Call) -> Entry | None:
 
 def _next(server: Server, call: Call, make: Callable[[Any, int], Any], old: Any, revision: int, subresource: str, *,
           booked: bool) -> Any:
-    """The next version, checked. Raises Conflict, Invalid, BadRequest."""
+    """The next version, checked. Raises Conflict, Invalid, BadRequest, Forbidden."""
     kind = call.kind
     sent = make(old, revision)
     wanted = sent.metadata.resource_version
@@ -123,6 +123,7 @@ def _next(server: Server, call: Call, make: Callable[[Any, int], Any], old: Any,
     if not booked:
         new = books.kept(kind, old, new, books.manager_of(call.request), server.now(), subresource)
     if new != old:
+        restrict.may_change(call.user, call.route, old, new)
         admit.check_changed(kind, old, new, subresource, same_content=change.same_content(old, new))
     return new
 

@@ -131,7 +131,7 @@ def wish(world: tuple[dict[str, Peer], int, str]):  # type: ignore[no-untyped-de
 
 
 @settings(max_examples=200)
-@given(worlds, worlds, st.sets(st.sampled_from(("overlay", "rules", "firewall", "routes", "bridge", "broken"))))
+@given(worlds, worlds, st.sets(st.sampled_from(("overlay", "rules", "firewall", "routes", "bridge", "broken", "down"))))
 def test_from_any_start_one_plan_settles(before: object, after: object, broken: set[str]) -> None:
     """A machine as an older world left it, then damaged: one plan makes it right, the next has nothing to do."""
     old, new = wish(before), wish(after)  # type: ignore[arg-type]
@@ -140,7 +140,9 @@ def test_from_any_start_one_plan_settles(before: object, after: object, broken: 
         machine.do(action)
     assert plan(old, machine.seen) == ()
     damage = {"rules": {"rules": Rules("other", 1)}, "firewall": {"firewall": False}, "routes": {"routes": frozenset()},
-              "bridge": {"has_bridge": False, "routes": frozenset(r for r in machine.seen.routes if not r.source)}}
+              "down": {"is_up": False},
+              "bridge": {"is_up": False, "has_bridge": False,
+                         "routes": frozenset(r for r in machine.seen.routes if not r.source)}}
     if broken & {"overlay", "broken"}:
         machine._no_overlay()
         machine.seen = replace(machine.seen, broken_overlay="broken" in broken)

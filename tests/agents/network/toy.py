@@ -19,6 +19,7 @@ from agents.network.model import (
     PutNeighbour,
     PutRoute,
     PutRules,
+    RaiseBridge,
     RemoveNetwork,
     RemoveOverlay,
     SetSysctl,
@@ -39,11 +40,14 @@ class ToyMachine:
                 assert OVERLAY not in name or s.overlay, "no such sysctl"
                 self.seen = replace(s, sysctls={**s.sysctls, name: value})
             case RemoveNetwork():
-                self.seen = replace(s, network=None, has_bridge=False,
+                self.seen = replace(s, network=None, has_bridge=False, is_up=False,
                                     routes=frozenset(r for r in s.routes if not r.source))
             case MakeNetwork(bridge=bridge):
                 assert s.network is None, "address in use"
-                self.seen = replace(s, network=Standing("x", bridge.cidr), has_bridge=True)
+                self.seen = replace(s, network=Standing("x", bridge.cidr), has_bridge=True, is_up=True)
+            case RaiseBridge():
+                assert s.has_bridge
+                self.seen = replace(s, is_up=True)
             case RemoveOverlay():
                 self._no_overlay()
             case MakeOverlay(overlay=overlay):
