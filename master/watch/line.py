@@ -185,10 +185,11 @@ class Line:
             self._alive -= 1
 
     async def _check(self) -> None:
-        """A purge behind our back leaves no gap in the sequence, but too few messages."""
+        """A purge behind our back leaves no gap in the sequence, but too few messages; too few copies show nowhere."""
         while True:
             await asyncio.sleep(CHECK_EVERY)
             await self._stream.drained()
+            await self._stream.spread()
             alive = self.alive
             held = await self._stream.count()
             if held < alive:

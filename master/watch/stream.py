@@ -7,6 +7,9 @@ its id and its sequence. So once one is refused all later ones in flight are, to
 not know it yet, cannot put an old frame over a newer one; and a stream that was wiped, cut short or written by somebody
 else is noticed with the very next message. The sequence alone is no fence: a strange message in the place of one of
 ours makes the next one fit again. The id alone is none either: two writers give the same change the same id.
+With several copies only the sequence is named: a server that caught up with its fellows does not know the last id,
+refuses what they took, and gives up its copy (nats-server 2.15: "last msgid mismatch", "critical write error"). What
+slips through then breaks the line at our next message, and the next line's check finds what is missing (D-WA-02).
 The fence's subject names the history (one life of an etcd): a mirror of another one is thrown away.
 """
 
@@ -80,7 +83,7 @@ class Stream:
         return await self._enter(history, holder)
 
     async def _enter(self, history: str, holder: str) -> dict[str, Known]:
-        await self._bus.stream_ensure(STREAM, ["watch.>", f"{FENCE}.*"], max_per_subject=1, allow_ttl=True)
+        await self._ensure()
         number = secrets.randbits(48) + 1
         self._last_id = f"fence@{number:x}"
         fence = {events.MESSAGE_ID: self._last_id, events.REVISION: str(number)}
@@ -95,10 +98,20 @@ class Stream:
             raise Unreachable(f"the stream {STREAM} could not be read in {READ_SECONDS:g} s") from error
         return {s: Known(revision, type_ == "DELETED") for s, (revision, type_) in held.items()}
 
+    async def spread(self) -> None:
+        """As many copies as are wanted, when too few servers were up before. Raises Unreachable."""
+        if self._bus.config.replicas > 1:
+            await self._ensure()
+
+    async def _ensure(self) -> None:
+        await self._bus.stream_ensure(STREAM, ["watch.>", f"{FENCE}.*"], max_per_subject=1, allow_ttl=True)
+
     def send(self, message: Message) -> None:
         """Hand over, in order; a failure shows in `room`, `drained` and `watch_over`."""
         headers = message.headers()
-        headers[EXPECTED], headers[EXPECTED_ID] = str(self._last), self._last_id
+        headers[EXPECTED] = str(self._last)
+        if self._bus.config.replicas == 1:
+            headers[EXPECTED_ID] = self._last_id
         self._last, self._last_id = self._last + 1, message.id
         self._in_flight += 1
         self._bytes += len(message.data)

@@ -77,8 +77,8 @@ def _seconds(done: Callable[[], bool], what: str, most: float) -> float:
 
 
 @pytest.fixture
-def masters(lab: Lab, hosts: list[Host]) -> Any:
-    """n1, n2, n3 as masters; fresh disks afterwards."""
+def masters(lab: Lab, hosts: list[Host]) -> list[Host]:
+    """n1, n2, n3 as masters."""
     wheels = lab.wheels()
     _each(hosts, lambda host: _install(host, wheels, hosts))
     files = hosts[0].run("kubus master pki").split()
@@ -88,11 +88,7 @@ def masters(lab: Lab, hosts: list[Host]) -> Any:
     _each(hosts, _configure)
     _each(hosts, _start)
     _each(hosts, _healthy)
-    yield hosts
-    for host in hosts:
-        host.wipe()
-        host.start()
-    _each(hosts, Host.wait_ssh)
+    return hosts
 
 
 def test_any_host_may_lose_its_power(lab: Lab, masters: list[Host], tmp_path: Path) -> None:

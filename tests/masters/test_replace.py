@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from .machines import Machine, masters
+from .mirror import until_whole
 from .world import names
 from .writing import CONFIGMAPS, Writer
 
@@ -37,6 +38,7 @@ def test_a_lost_member_is_replaced(tmp_path: Path) -> None:
         new.configure()
         new.start()
         new.wait()
+        until_whole([first, second, new])
         second.kill()  # what is left is a majority only if the new one is a whole member
         writer.stop()
         assert set(writer.promised) <= set(names(new.rest("kubus-m3"), CONFIGMAPS))

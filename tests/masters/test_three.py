@@ -16,6 +16,7 @@ from runtime.rest import Rest
 
 from .hollow import apps, hollow
 from .machines import Machine, masters
+from .mirror import until_whole
 from .world import DEPLOYMENTS, PODS, deployment, names, rolled_out, set_image, until
 from .writing import CONFIGMAPS, Writer
 
@@ -65,6 +66,7 @@ async def test_any_one_of_three_may_die(tmp_path: Path) -> None:
                 print(machine.name, {what: round(seconds, 1) for what, seconds in took.items()})
                 assert took["pause"] < MOST_PAUSE
             writer.stop()
+            await asyncio.to_thread(until_whole, machines)
             await _check(machines, writer, engine)
     finally:
         writer.stop() if writer.times else None
