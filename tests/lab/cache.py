@@ -5,7 +5,7 @@
     <cache>/locks/<name>          one builder at a time; the others wait and then find it finished
 
 The place is KUBUS_LAB_CACHE, else `.cache/lab` of the source tree. Several runs, also of several source trees, may
-share it: finished things are only read.
+share it: finished things are only read, and go when nobody asked for them in a week.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+KEEP_SECONDS = 7 * 86400.0
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -50,10 +51,10 @@ def locked(name: str) -> Iterator[None]:
 def made(name: str, content: str, build: Callable[[Path], None]) -> Path:
     """The finished thing of that content; `build` writes it to the path it is given when it does not exist yet."""
     done = folder() / f"{name}-{content}"
-    if done.exists():
-        return done
     with locked(name):
+        _forget_old(name)
         if done.exists():
+            os.utime(done)
             return done
         part = folder() / f"{name}-{content}.part"
         remove(part)
@@ -61,8 +62,16 @@ def made(name: str, content: str, build: Callable[[Path], None]) -> Path:
         start = time.monotonic()
         build(part)
         part.rename(done)
+        os.utime(done)
         print(f"lab: made {name} in {time.monotonic() - start:.1f} s", file=sys.stderr, flush=True)
     return done
+
+
+def _forget_old(name: str) -> None:
+    """What nobody asked for in a week: the sources went on."""
+    for old in folder().glob(f"{name}-*"):
+        if time.time() - old.stat().st_mtime > KEEP_SECONDS:
+            remove(old)
 
 
 def remove(path: Path) -> None:
