@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from runtime.config import AgentConfig, BadConfig, load
+from schemas.errors import KubusError
 
 _M_ARENA_MAX, _M_TRIM_THRESHOLD = -8, -1
 """mallopt(3)."""
@@ -52,8 +53,14 @@ def _spare_memory() -> None:
         return  # not glibc
 
 
+class CannotPurge(KubusError):
+    """Something of ours is still there; says why. Safe to try again."""
+
+
 def purged(config: AgentConfig) -> str:
-    """Remove containers, networks and state; what there was, in words. Raises ContainersError, KubusError."""
+    """Remove containers, networks and state; what there was, in words. Raises CannotPurge and other KubusErrors."""
+    from .containers.containers import ContainersError
+
     async def purge() -> str:
         from .app import engine_of
         from .kubelet.purge import purge as remove
@@ -67,18 +74,17 @@ def purged(config: AgentConfig) -> str:
             await asyncio.to_thread(network.remove, state)
         return f"removed {gone.containers} containers and {gone.networks} networks"
 
-    return asyncio.run(purge())
+    try:
+        return asyncio.run(purge())
+    except ContainersError as error:
+        raise CannotPurge(f"cannot purge: {error}") from error
 
 
 def _purge(config: AgentConfig) -> int:
-    from schemas.errors import KubusError
-
-    from .containers.containers import ContainersError
-
     try:
         said = purged(config)
-    except (ContainersError, KubusError) as error:
-        sys.stderr.write(f"cannot purge: {error}\n")
+    except KubusError as error:
+        sys.stderr.write(f"{error}\n")
         return 1
     sys.stdout.write(f"{said}\n")
     return 0

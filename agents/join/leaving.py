@@ -6,9 +6,11 @@ told is named: its record of this node must be removed there (`kubus node remove
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from runtime.config import AgentConfig
 from schemas.errors import ApiError, Unreachable
@@ -43,6 +45,8 @@ def leave(at: Places, purge: Callable[[AgentConfig], str], say: Callable[[str], 
     say(purge(config))
     trouble = tell(config, time.time())
     places.remove(at)
+    with contextlib.suppress(OSError):  # not ours to force: something else may lie or be mounted there
+        Path(config.state).rmdir()
     if trouble:
         return f"the master was not told ({trouble}): run `kubus node remove {config.node}` there"
     say(f"the node {config.node} has left")

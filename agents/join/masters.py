@@ -41,7 +41,8 @@ def fetch_ca(servers: Sequence[str], digest: str) -> str:
     """The cluster's CA, PEM. Raises WrongCa, Unreachable."""
     stranger = ssl.create_default_context()
     stranger.check_hostname, stranger.verify_mode = False, ssl.CERT_NONE
-    ca = str(ask(servers, stranger, "GET", CA)["ca"])
+    said = ask(servers, stranger, "GET", CA)
+    ca = str(said.get("ca", "")) if isinstance(said, dict) else ""
     found = fingerprint(ca)
     if not compare_digest(found, digest):
         raise WrongCa(f"the CA at {', '.join(servers)} has the digest {found}, not {digest}: another cluster, or "
@@ -99,7 +100,10 @@ def _once(server: str, context: ssl.SSLContext, method: str, path: str, body: An
         link.close()
     if answer.status >= 400:
         raise error_of(answer.status, raw)
-    return json.loads(raw)
+    try:
+        return json.loads(raw)
+    except ValueError as error:
+        raise http.client.HTTPException(f"what it answers to {path} is no JSON: is this a Kubus API server?") from error
 
 
 def _public_key(der: bytes) -> bytes:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from schemas.errors import KubusError
+
 ETC, STATE = Path("/etc/kubus"), Path("/var/lib/kubus/agent")
 UNIT = Path("/etc/systemd/system/kubus-agent.service")
 
@@ -49,8 +51,19 @@ class Places(Struct, frozen=True):
         return (self.config, self.jwt, self.proof, self.seed, self.ca)
 
 
+class CannotWrite(KubusError):
+    """A file of ours cannot be written; says which and why."""
+
+
 def write(path: Path, content: bytes, mode: int = 0o600) -> bool:
-    """Atomic and durable; did it change anything? An equal file is left alone."""
+    """Atomic and durable; did it change anything? An equal file is left alone. Raises CannotWrite."""
+    try:
+        return _written(path, content, mode)
+    except OSError as error:
+        raise CannotWrite(f"cannot write {path}: {error.strerror}; is this root?") from error
+
+
+def _written(path: Path, content: bytes, mode: int) -> bool:
     if path.exists() and path.read_bytes() == content:
         return False
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

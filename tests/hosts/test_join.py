@@ -15,7 +15,7 @@ from schemas.errors import ApiError
 from tests.hosts.test_masters import _configure, _healthy, _install, _rest, _start
 from tests.lab import Host, Lab
 
-pytestmark = [pytest.mark.hosts, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.hosts, pytest.mark.timeout(600)]
 FILES = ("/etc/kubus/agent.json", "/etc/kubus/agent", "/etc/systemd/system/kubus-agent.service",
          "/var/lib/kubus/agent/pods", "/var/lib/kubus/agent/desired")
 
