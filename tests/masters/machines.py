@@ -65,8 +65,8 @@ class Machine:
 
     def restore(self, file: Path) -> None:
         """`kubus restore`; the machine is then what the backup says, under its own address."""
-        self.kubus("restore", str(file), *self.here(), "--units-dir", str(self.units_dir), "--address",
-                   self.topology.address)
+        self.kubus("restore", str(file), *self.here(), "--units-dir", str(self.units_dir), "--name", self.name,
+                   "--address", self.topology.address)
         self.topology = msgspec.json.decode((self.etc / "master.json").read_bytes(), type=Topology)
 
     @property

@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from agents.app import Agent
 from agents.containers.fake import Fake
 from master.install.archive import BadArchive, unpack
+from master.install.topology import Topology
 from runtime.rest import Rest
 
 from .hollow import apps, hollow
 from .machines import Machine, masters
+from .mirror import until_whole
 from .world import DEPLOYMENTS, PODS, deployment, names, rolled_out, scale, until
 
 pytestmark = [pytest.mark.etcd, pytest.mark.nats]
@@ -88,6 +91,43 @@ async def _follows(new: Machine, agent: Agent, engine: Fake, before: dict[str, s
     scale(rest, 2)
     await until(lambda: rolled_out(rest, "app:1", 2) and len(apps(engine)) == 3, "work as ever", 30)
     assert agent.not_ready() == ""
+
+
+def test_three_masters_from_one_file(tmp_path: Path) -> None:
+    old = masters(tmp_path / "old", ["127.0.0.1", "127.0.0.2", "127.0.0.3"])
+    new = [Machine.bare(tmp_path / "new" / m.name, m.topology, m.topology.address) for m in old]
+    file = tmp_path / "backup.tgz"
+    try:
+        for machine in old:
+            machine.start()
+        for machine in old:
+            machine.wait()
+        old[0].rest().json("POST", CONFIGMAPS, body=_map("early"))
+        old[1].kubus("backup", str(file), *old[1].here())
+        old[0].rest().json("POST", CONFIGMAPS, body=_map("later"))
+        for machine in old:
+            machine.kill()
+        for machine in new:
+            machine.restore(file)
+            machine.topology = _own_ports(machine, old)
+            machine.configure()
+            machine.start()
+        for machine in new:
+            machine.wait()
+        until_whole(new)
+        for machine in new:
+            found = names(machine.rest(f"kubus-{machine.name}"), CONFIGMAPS, resourceVersion="0")
+            assert "early" in found
+            assert "later" not in found
+    finally:
+        for machine in (*old, *new):
+            machine.kill()
+
+
+def _own_ports(machine: Machine, old: list[Machine]) -> Topology:
+    """Three on one machine cannot share the loopback's debug ports, as the backup of one of them would have it."""
+    same = next(other.topology for other in old if other.name == machine.name)
+    return replace(machine.topology, ports=same.ports)
 
 
 def test_a_changed_backup_is_refused(tmp_path: Path) -> None:
