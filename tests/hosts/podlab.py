@@ -33,7 +33,7 @@ from tests.controllers.master import SECRET, Master
 from tests.dockerd import IMAGE
 from tests.lab import Host, Lab, LabError
 from tests.lab.cache import ROOT
-from tests.lab.shell import until
+from tests.lab.shell import sh, until
 
 T = TypeVar("T")
 POD_CIDR = "10.244.0.0/16"
@@ -188,9 +188,6 @@ class PodLab:
         said = {c.type: c.status for c in found.status.conditions} if found and found.status else {}
         return said.get("Ready") == "True"
 
-    def get_pod_gone(self, pod: str) -> bool:
-        return self.get(POD, "default", pod) is None
-
     @staticmethod
     def address_on(host: Host, pod: str) -> Callable[[], str]:
         """Of a pod, as its machine's Docker says: for when no master can be asked."""
@@ -284,4 +281,33 @@ def routes(host: Host) -> dict[str, str]:
     return {row["dst"]: row["dev"] for row in rows}
 
 
-__all__ = ["POD_CIDR", "PodLab", "routes"]
+def second_subnet(net: PodLab) -> str:
+    """A router in the laboratory's namespace; the prefix of its other side."""
+    lab, prefix = net.lab.network, f"10.{180 + net.lab.number}.0"
+    lab.ip("link", "add", "br1", "type", "bridge", "stp_state", "0", "forward_delay", "0")
+    lab.ip("address", "add", f"{prefix}.254/24", "dev", "br1")
+    lab.ip("link", "set", "br1", "up")
+    lab.ip("address", "add", f"{lab.prefix}.254/24", "dev", "br0")
+    sh("ip", "netns", "exec", lab.name, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+    sh("ip", "route", "replace", f"{prefix}.0/24", "via", f"{lab.prefix}.254")
+    for name in ("n1", "n2"):
+        net.hosts[name].run(f"ip route replace {prefix}.0/24 via {lab.prefix}.254")
+    return prefix
+
+
+def move(net: PodLab, host: Host, prefix: str, gateway: str, bridge: str) -> None:
+    """The machine's only address becomes another one, on another network."""
+    net.lab.network.ip("link", "set", host.name, "master", bridge)
+    old = host.inside("ip -4 -o address show dev host0 scope global").split()[3]
+    host.inside(f"ip address add {prefix}.{10 + host.index}/24 dev host0; ip address del {old} dev host0; "
+                f"ip route replace default via {gateway}")
+
+
+def internal(net: PodLab, name: str) -> str:
+    """A node's InternalIP, as the master knows it."""
+    node = net.node(name)
+    found = node.status.addresses if node and node.status else ()
+    return next((a.address for a in found if a.type == "InternalIP"), "")
+
+
+__all__ = ["POD_CIDR", "PodLab", "ask", "internal", "move", "routes", "second_subnet"]
