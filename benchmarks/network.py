@@ -141,7 +141,8 @@ def _traffic(net: PodLab, pod: str, node: str, way: str) -> None:
     report(f"one stream pod → pod {way}", f"{rate['pod']:.0f} MB/s", f"host → host {rate['host']:.0f} MB/s",
            f"{rate['pod'] / rate['host']:.2f} x", ">= 0.5 x", rate["pod"] >= 0.5 * rate["host"], raw=seen)
     report(f"one byte there and back pod → pod {way}", f"p50 {trip['pod']:.0f} us",
-           f"host → host {trip['host']:.0f} us", f"{trip['pod'] / trip['host']:.2f} x", "<= 2 x", trip["pod"] <= 2 * trip["host"])
+           f"host → host {trip['host']:.0f} us", f"{trip['pod'] / trip['host']:.2f} x", "<= 2 x",
+           trip["pod"] <= 2 * trip["host"])
 
 
 if __name__ == "__main__":
