@@ -12,6 +12,7 @@ Each ask is signed with the nkey it names: whoever copies one has nothing withou
 from __future__ import annotations
 
 import hashlib
+import hmac
 import re
 from typing import Literal
 
@@ -38,14 +39,14 @@ class JoinAsk(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class SignedAsk(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A node that is known asks. `at`: unix ms; `signature`: hex, see `signed`. `jwt`: its last one, also an ended one;
-    it vouches for a node whose credential was made beside the authority itself and that never asked before."""
+    """A node that is known asks. `at`: unix ms; `signature`: hex, see `signed`. `proof`: hex, by the node's proof key
+    (see `proved`); it vouches for a node whose credential was made beside the authority and that never asked before."""
 
     node: str
     nkey: str
     at: int
     signature: str
-    jwt: str = ""
+    proof: str = ""
 
 
 class Joined(Struct, frozen=True, kw_only=True):
@@ -75,6 +76,11 @@ def signed(word: Word, node: str, nkey: str, at: int, *more: str) -> bytes:
     """What the nkey signs. `more`: the token and the machine, for a join."""
     digest = hashlib.sha256("\0".join(more).encode()).hexdigest()
     return "\0".join(("kubus", word, node, nkey, str(at), digest)).encode()
+
+
+def proved(key: bytes, said: bytes) -> str:
+    """Hex: what was signed, proved with the node's proof key as well."""
+    return hmac.new(key, said, hashlib.sha256).hexdigest()
 
 
 def split_token(text: str) -> tuple[str, str]:

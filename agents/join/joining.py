@@ -1,6 +1,6 @@
 """`kubus agent join`: from a token to a node's files and a running unit. Safe to repeat.
 
-    is this the node already? ─yes─► nothing to do (an ended JWT is renewed)
+    is this the node already? ─yes─► nothing to do (its JWT is renewed)
             │ no
     the CA, by its digest ─► a key of our own, on disk ─► token, name and public key ─► CA, places, JWT, proof key
                                                             agent.json last: without it there is no node
@@ -21,7 +21,8 @@ from msgspec import Struct
 from runtime.config import AgentConfig, BadConfig, BusConfig, load
 from runtime.nkey import new_seed, public_of, sign
 from schemas.bus.subjects import node_identity
-from schemas.join import JOIN, JoinAsk, Joined, SignedAsk, Word, signed
+from schemas.errors import ApiError, Forbidden, Unauthorized, Unreachable
+from schemas.join import JOIN, RENEW, JoinAsk, Joined, SignedAsk, Word, proved, signed
 
 from . import masters, places
 from .places import Places
@@ -46,7 +47,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
 def join(wanted: Wanted, at: Places, machine: str, now: Callable[[], float] = time.time) -> bool:
     """Did anything change? Raises WrongCa, the ApiError tree, Unreachable, OSError."""
-    if is_joined(wanted, at, now()):
+    if is_joined(wanted, at, now):
         return _told(wanted, at)
     ca = masters.fetch_ca(wanted.servers, wanted.ca_hash)
     seed = _seed(at)
@@ -59,14 +60,25 @@ def join(wanted: Wanted, at: Places, machine: str, now: Callable[[], float] = ti
     return True
 
 
-def is_joined(wanted: Wanted, at: Places, now: float) -> bool:
-    """Is this machine that node of that cluster, with a JWT that is good?"""
+def is_joined(wanted: Wanted, at: Places, now: Callable[[], float]) -> bool:
+    """Is this machine that node of that cluster? The master is asked, because it may have removed the node; while none
+    answers, a JWT that is good is believed."""
     config = joined_as(at)
     if config is None or config.node != wanted.name or not all(path.exists() for path in at.secrets()):
         return False
-    if masters.fingerprint(at.ca.read_text()) != wanted.ca_hash:
+    ca = at.ca.read_text()
+    if masters.fingerprint(ca) != wanted.ca_hash:
         return False
-    return float(masters.claims_of(at.jwt.read_text()).get("exp", 0)) > now
+    try:
+        answer = masters.ask(wanted.servers, masters.trusting(ca), "POST", RENEW, ask_signed("renew", config, now()))
+    except Unreachable:
+        return float(masters.claims_of(at.jwt.read_text()).get("exp", 0)) > now()
+    except ApiError as error:
+        if error.code not in (Unauthorized.code, Forbidden.code):
+            raise
+        return False
+    places.write(at.jwt, str(answer["jwt"]).encode())
+    return True
 
 
 def joined_as(at: Places) -> AgentConfig | None:
@@ -83,7 +95,7 @@ def ask_signed(word: Word, config: AgentConfig, now: float) -> SignedAsk:
     nkey, moment = public_of(seed), int(now * 1000)
     said = signed(word, config.node, nkey, moment)
     return SignedAsk(node=config.node, nkey=nkey, at=moment, signature=sign(seed, said).hex(),
-                     jwt=Path(config.bus.jwt_file).read_text().strip())
+                     proof=proved(Path(config.bus.proof_key_file).read_bytes(), said))
 
 
 def _seed(at: Places) -> bytes:

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from hmac import compare_digest
 from typing import Any, Protocol
 
+from master.store.store import StoreUnavailable
 from schemas.bus import proof
 from schemas.bus.events import REQUEST
 from schemas.bus.subjects import parse_api_request
@@ -24,6 +25,7 @@ from . import authn, fail
 from .handle import handle
 from .request import JSON, Request, Response, User
 from .server import Server
+from .verbs import stale
 
 log = logging.getLogger(__name__)
 QUEUE = "apiserver"
@@ -139,6 +141,8 @@ class BusDoor:
             response = await handle(self._server, _request(message, method, path, user))
         except ApiError as error:
             response = fail.response(error)
+        except StoreUnavailable:  # who it is cannot be looked up
+            response = fail.response(stale.unavailable())
         await self._bus.respond(message, response.body, _headers(response))
 
     async def _user(self, message: Message, identity: str) -> User:

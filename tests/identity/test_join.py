@@ -61,9 +61,19 @@ async def test_a_machine_joins_and_speaks_as_its_node(master: Master) -> None:
     assert made["token"].partition(".")[2] not in stored
 
 
-def test_a_second_join_changes_nothing_and_asks_nobody(master: Master) -> None:
+def test_a_machine_that_was_removed_joins_again_with_its_old_files(master: Master) -> None:
+    at = master.join("readded")
+    before = at.seed.read_bytes()
+    master.rest.json("POST", "/kubus/v1/nodes/readded/revoke", body={})
+    assert joining.join(master.wanted("readded", master.token()), at, "machine-of-readded") is True
+    assert at.seed.read_bytes() != before
+    assert "revoked" not in master.record("readded")
+
+
+def test_a_second_join_changes_nothing_also_while_no_master_answers(master: Master) -> None:
     made = master.token()
     at = master.join("twice", made)
+    assert joining.join(master.wanted("twice", made), at, "machine-of-twice") is False
     before = {path: path.read_bytes() for path in at.secrets()}
     nobody = master.wanted("twice", made, servers=("https://127.0.0.1:1",))
     assert joining.join(nobody, at, "machine-of-twice") is False

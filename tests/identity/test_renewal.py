@@ -18,7 +18,6 @@ import pytest
 from agents.join import joining, leaving, masters
 from agents.join.places import Places
 from agents.join.renewing import JITTER, Life, Renewing, life_of
-from master.identity.pki import Pki
 from runtime.api import Api, BusTransport
 from runtime.bus import Bus
 from runtime.config import AgentConfig, BusConfig
@@ -190,7 +189,7 @@ async def _let_in(master: Master, config: Any) -> bool:
 
 @pytest.mark.etcd
 @pytest.mark.nats
-async def test_a_credential_made_beside_the_authority_is_taken_up_by_its_last_jwt(hasty: Master) -> None:
+async def test_a_credential_made_beside_the_authority_is_taken_up_by_its_proof_key(hasty: Master) -> None:
     """The agent of `kubus up`: its first renewal may come after its JWT ended (a laptop that slept)."""
     user = hasty.pki.ensure_bus_user("node.local", datetime.now(UTC))
     ended = hasty.pki.ensure_authority().user_jwt("node.local", user.public, int(time.time()) - 100,
@@ -201,11 +200,11 @@ async def test_a_credential_made_beside_the_authority_is_taken_up_by_its_last_jw
     config = AgentConfig(node="local", bus=bus, servers=(hasty.url,))
     context = masters.trusting(hasty.pki.ca_cert.read_text())
     good = joining.ask_signed("renew", config, time.time())
-    foreign = Pki(hasty.folder / "foreign").ensure_authority().user_jwt("node.local", user.public, 1)
-    other = hasty.pki.ensure_authority().user_jwt("node.other", user.public, 1)
-    for jwt in ("", foreign, other):
+    foreign = msgspec.structs.replace(config, bus=msgspec.structs.replace(
+        bus, proof_key_file=str(hasty.pki.ensure_bus_user("node.other", datetime.now(UTC)).proof)))
+    for bad in (msgspec.structs.replace(good, proof=""), joining.ask_signed("renew", foreign, time.time())):
         with pytest.raises(Unauthorized, match="no machine joined as local"):
-            masters.ask([hasty.url], context, "POST", "/kubus/v1/renew", msgspec.structs.replace(good, jwt=jwt))
+            masters.ask([hasty.url], context, "POST", "/kubus/v1/renew", bad)
     user.jwt.write_text(masters.ask([hasty.url], context, "POST", "/kubus/v1/renew", good)["jwt"])
     link = await hasty.bus(bus)
     await Api(BusTransport(link)).create(NODE, Node(api_version="v1", kind="Node", metadata=ObjectMeta(name="local")))

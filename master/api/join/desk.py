@@ -10,21 +10,20 @@ import secrets
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from hmac import compare_digest
 
 import msgspec
 from msgspec import Struct
 
-from master.identity import busjwt
 from master.identity.authority import Authority
 from master.store import keys
 from master.store.store import Entry, KeyExists, Mismatch, Store
-from runtime.nkey import public_of
 from schemas import codec
 from schemas.bus.proof import session_key
 from schemas.bus.subjects import node_identity, text_of
 from schemas.core.secret import SECRET, Secret
 from schemas.errors import Conflict, InternalError, NotFound, Unauthorized
-from schemas.join import SignedAsk
+from schemas.join import SignedAsk, proved, signed
 
 from .. import admit, birth
 from . import records, tokens
@@ -175,13 +174,9 @@ class Desk:
                                              until=record.until)
 
     def vouches(self, ask: SignedAsk) -> bool:
-        """Did we sign the JWT that it shows, for this very node and key? An ended one says who it was, too."""
-        try:
-            said = busjwt.decode(ask.jwt)
-        except busjwt.BadToken:
-            return False
-        ours = public_of(self.setup.authority.signing.encode())
-        return (said.get("iss"), said.get("name"), said.get("sub")) == (ours, node_identity(ask.node), ask.nkey)
+        """Does it have the proof key of a credential that was made beside the authority, of no join?"""
+        key = session_key(self.setup.secret, node_identity(ask.node))
+        return compare_digest(proved(key, signed("renew", ask.node, ask.nkey, ask.at)), ask.proof)
 
     def proof(self, record: Record) -> str:
         """Hex of the key with which the node proves its requests."""
