@@ -27,8 +27,8 @@ def frame(name: str, revision: int, value: str = "", type_: str = "MODIFIED", su
     return Frame(where, type_, revision, codec.encode(obj), f"request-{revision}", revision)
 
 
-def tick(revision: int, subject: str = subjects.TICK) -> Frame:
-    return Frame(subject, "BOOKMARK", revision, b"{}", "", revision)
+def tick(revision: int, subject: str = subjects.TICK, history: str = "") -> Frame:
+    return Frame(subject, "BOOKMARK", revision, b"{}", "", revision, history)
 
 
 def informers(node: str = "") -> tuple[Informers, Cache, list[tuple[str, str | None, str | None]]]:
@@ -92,6 +92,48 @@ async def test_a_restored_store_is_believed_after_a_while() -> None:
     assert made.revision == 4 + PATIENT_TICKS
     feed(made, frame("a", 20))
     assert cache.revision_of("ns/a") == 20
+
+
+async def test_another_history_is_believed_at_once() -> None:
+    made, cache, told = informers()
+    feed(made, Mark.RESET, frame("a", 50), frame("b", 90), tick(90, history="h1"), Mark.SYNCED)
+    told.clear()
+    feed(made, Mark.RESET, frame("a", 5, "of old"), frame("c", 6), Mark.SYNCED, tick(7, history="h2"))
+    assert sorted(told) == [("ns/a", "50", "of old"), ("ns/b", "90", None), ("ns/c", None, "6")]
+    assert (made.revision, len(cache)) == (7, 2)
+    feed(made, frame("a", 8))
+    assert told[-1] == ("ns/a", "of old", "8")
+
+
+NODE_TICK = subjects.feed_tick("n1")
+
+
+def fed(name: str, revision: int) -> Frame:
+    return frame(name, revision, subject=subjects.feed(FeedId("n1", "configmaps", "ns", name)))
+
+
+async def test_a_node_waits_for_a_lagging_copy_to_catch_up() -> None:
+    made, cache, told = informers("n1")
+    feed(made, Mark.RESET, fed("a", 5), fed("b", 9), tick(4, NODE_TICK, "h1"), Mark.SYNCED)
+    told.clear()
+    feed(made, Mark.RESET, fed("a", 5), tick(4, NODE_TICK, "h1"), Mark.SYNCED)
+    assert (told, len(cache)) == ([], 2)
+    feed(made, fed("b", 9))
+    assert (told, len(cache)) == ([], 2)
+    feed(made, fed("a", 10))
+    assert told == [("ns/a", "5", "10")]
+
+
+async def test_a_node_does_not_wait_for_ever_and_believes_another_history_at_once() -> None:
+    made, cache, told = informers("n1")
+    feed(made, Mark.RESET, fed("a", 5), fed("b", 9), tick(4, NODE_TICK, "h1"), Mark.SYNCED)
+    feed(made, Mark.RESET, fed("a", 5), tick(4, NODE_TICK, "h1"), Mark.SYNCED)
+    made.lose_patience(1)
+    assert len(cache) == 2, "that snapshot was complete long ago"
+    made.lose_patience(2)
+    assert told[-1] == ("ns/b", "9", None)
+    feed(made, Mark.RESET, fed("b", 2), tick(2, NODE_TICK, "h2"), Mark.SYNCED)
+    assert told[-2:] == [("ns/a", "5", None), ("ns/b", None, "2")]
 
 
 async def test_older_news_and_news_of_the_dead_are_refused() -> None:
