@@ -150,7 +150,7 @@ def unreachable(places):
     """Of host:port, those that do not answer, and why."""
     found = []
     for place in places:
-        host, _, port = place.rpartition(":")
+        host, _, port = place.rpartition(":") if place.rpartition(":")[2].isdecimal() else (place, "", "443")
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_SECONDS).close()
         except OSError as error:
@@ -184,7 +184,7 @@ def look(asked):
         "docker": docker(),
         "stranger": stranger(),
         "taken": taken(asked["free"]),
-        "unreachable": unreachable(asked["reach"]),
+        "silent": unreachable(asked["reach"]),
         "venv": os.readlink(link) if os.path.islink(link) else "",
         "node": node(),
     }
@@ -235,7 +235,7 @@ def problems(seen, role):
             f"a node cannot be called {seen['name']!r}: set kubus_node_name (lower-case letters, digits, '-', '.')",
         ),
     )
-    return [words for broken, words in rules if broken] + seen["unreachable"]
+    return [words for broken, words in rules if broken] + seen["silent"]
 
 
 def main():

@@ -44,7 +44,8 @@ def main():
     stale = seen(path) != text
     if not module.check_mode and (wrong or stale):
         record = read()
-        kept = {key: (seen(place(key)) or "").strip() for key in wrong}
+        # all, not only the wrong: whoever changes one between two of our runs must not pass for the time before us
+        kept = {key: (seen(place(key)) or "").strip() for key in values}
         write({**record, "sysctls": {**kept, **record.get("sysctls", {})}})
         add("paths", [path])
         if stale:

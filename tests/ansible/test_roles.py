@@ -18,7 +18,7 @@ VARIABLE = re.compile(r"\bkubus_[a-z_]+\b")
 OWN = {path.stem for path in (ANSIBLE / "library").glob("*.py")} | {"kubus_bundle"}
 DEFAULTS: dict[str, Any] = yaml.safe_load((ANSIBLE / "roles/kubus/defaults/main.yml").read_text())
 KEYWORDS = {"name", "when", "register", "vars", "loop", "block", "rescue", "delegate_to", "run_once", "changed_when",
-            "failed_when", "no_log", "environment", "throttle", "check_mode"}
+            "failed_when", "no_log", "become", "until", "retries", "delay", "environment", "throttle", "check_mode"}
 
 
 def tasks_of(value: Any) -> Iterator[dict[str, Any]]:

@@ -57,8 +57,8 @@ class Fleet:
 
     def play(self, name: str, *words: str, **variables: Any) -> Played:
         """`ansible-playbook name words…`; the variables as extra variables."""
-        command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(self.inventory), str(ANSIBLE / name),
-                   *words, "-e", json.dumps(variables)]
+        program = Path(sys.executable).parent / "ansible-playbook"
+        command = [str(program), "-i", str(self.inventory), str(ANSIBLE / name), *words, "-e", json.dumps(variables)]
         began = time.monotonic()
         environment = {**os.environ, "ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
         ran = subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=self.folder, env=environment)
@@ -69,7 +69,8 @@ class Fleet:
 
     def kubus(self, *words: str, check: bool = True, timeout: float = 60) -> str:
         """The operator's `kubus`, on this machine, over HTTPS."""
-        ran = subprocess.run([sys.executable, "-m", "cli.main", *words], capture_output=True, text=True, timeout=timeout,
+        command = [sys.executable, "-m", "cli.main", *words]
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=timeout,
                              env={**os.environ, "KUBECONFIG": str(self.kubeconfig)}, cwd=ANSIBLE.parent)
         assert not check or ran.returncode == 0, f"kubus {' '.join(words)}: {ran.stderr}"
         return ran.stdout

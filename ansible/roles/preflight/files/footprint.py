@@ -279,9 +279,10 @@ def based(rows: list[str], chain: str) -> bool:
 
 
 def namespaces() -> Iterator[tuple[str, str]]:
-    """Named network namespaces, and Docker's."""
-    for folder in ("/run/netns", "/run/docker/netns"):
-        yield from listed(folder)
+    """Named network namespaces, and Docker's that live: it removes the files of dead ones within a minute."""
+    yield from listed("/run/netns")
+    mounted = {row.split()[4] for row in lines("/proc/self/mountinfo")}
+    yield from ((path, shown) for path, shown in listed("/run/docker/netns") if path in mounted)
 
 
 def mounts() -> Iterator[tuple[str, str]]:
