@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ORDER = ("put", "line", "scheduler", "api", "footprint", "masters", "join", "pods", "death")
+ORDER = ("put", "line", "scheduler", "api", "footprint", "masters", "join", "pods", "machines", "death")
 
 
 def main() -> int:
