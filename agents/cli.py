@@ -1,4 +1,6 @@
-"""`python -m agents.cli run|purge --config FILE`: the two things a worker's agent does from a command line."""
+"""`python -m agents.cli run|purge|owned --config FILE`: what a worker's agent does from a command line.
+
+`owned` prints what of the pods' network this machine holds now, as JSON: for ownership records and for verification."""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ _M_ARENA_MAX, _M_TRIM_THRESHOLD = -8, -1
 def main(arguments: list[str] | None = None) -> int:
     """Exit code: 0 done or told to stop, 1 failed (the reason is on stderr), 2 wrong usage."""
     parser = argparse.ArgumentParser(prog="python -m agents.cli", description="one worker's agent")
-    parser.add_argument("command", choices=("run", "purge"))
+    parser.add_argument("command", choices=("run", "purge", "owned"))
     parser.add_argument("--config", required=True, type=Path)
     asked = parser.parse_args(arguments)
     try:
@@ -28,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     except BadConfig as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    return _run(config) if asked.command == "run" else _purge(config)
+    return {"run": _run, "purge": _purge, "owned": _owned}[asked.command](config)
 
 
 def _run(config: AgentConfig) -> int:
@@ -78,6 +80,24 @@ def purged(config: AgentConfig) -> str:
         return asyncio.run(purge())
     except ContainersError as error:
         raise CannotPurge(f"cannot purge: {error}") from error
+
+
+def _owned(config: AgentConfig) -> int:
+    import msgspec
+
+    from schemas.errors import KubusError
+
+    try:
+        found: dict[str, list[str]] = {}
+        if config.pod_network == "routed":
+            from .network import remove as network
+
+            found = network.owned()
+    except KubusError as error:
+        sys.stderr.write(f"cannot look at the network: {error}\n")
+        return 1
+    sys.stdout.write(f"{msgspec.json.encode(found).decode()}\n")
+    return 0
 
 
 def _purge(config: AgentConfig) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -159,7 +160,10 @@ def test_the_master_is_away_and_a_machine_reboots(net: PodLab, tmp_path: Path) -
 def test_after_a_purge_nothing_is_left(net: PodLab) -> None:
     for host in net.hosts.values():
         host.run("systemctl disable -q --now kubus-agent")
-        purge = "/opt/kubus/venv/bin/python -m agents.cli purge --config /etc/kubus/agent.json"
-        host.run(purge)
-        host.run(purge)
+        agent = "/opt/kubus/venv/bin/python -m agents.cli {} --config /etc/kubus/agent.json"
+        owned = json.loads(host.run(agent.format("owned")))
+        assert (owned["links"], owned["nftables"], len(owned["routes"])) == (["kubus0"], ["table ip kubus"], 2)
+        host.run(agent.format("purge"))
+        host.run(agent.format("purge"))
+        assert not any(json.loads(host.run(agent.format("owned"))).values())
         assert net.snapshot(host) == net.before[host.name]
