@@ -237,6 +237,10 @@ class PodLab:
         async def end() -> None:
             self.gate.close()
             await self.master.__aexit__()
+            rest = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in rest:
+                task.cancel()
+            await asyncio.gather(*rest, return_exceptions=True)
 
         self.outside.close()
         self.loop.do(end(), 60)
