@@ -173,7 +173,8 @@ def test_a_trace_that_is_left_is_named(fleet: Fleet) -> None:
            " && ip netns add left && touch /etc/systemd/system/left.service && nft add table inet left"
            " && nft add chain inet left mine")
     said = a2.run("python3 /root/footprint.py diff /root/before.json", check=False)
-    a2.run("ip link del kubus0; ip netns del left; rm -r /etc/systemd/system/left.service /run/netns")
+    a2.run("ip link del kubus0; ip netns del left; umount /run/netns; rm -r /run/netns")
+    a2.run("rm /etc/systemd/system/left.service")
     a2.run("nft delete table inet left")
     for trace in ("link is new: kubus0", "namespace is new: /run/netns/left", "nft is new: table inet left",
                   "file is new: /etc/systemd/system/left.service"):
