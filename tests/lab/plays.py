@@ -30,7 +30,7 @@ class Plays:
                  user: str = "root") -> None:
         self.lab, self.groups, self.wheels, self.user = lab, groups, wheels, user
         self.kubeconfig = lab.folder / "kubeconfig"
-        self.output = ""
+        self.log = lab.folder / "play.log"
 
     def play(self, playbook: str, *words: str, timeout: float = 1800) -> dict[str, int]:
         """Tasks that changed something, per host; LabError with Ansible's words when one failed."""
@@ -41,12 +41,13 @@ class Plays:
             "ANSIBLE_HOME": str(self.lab.folder / "ansible"), "ANSIBLE_CALLBACKS_ENABLED": "profile_tasks",
             "ANSIBLE_SSH_ARGS": "-F none -o ControlMaster=auto -o ControlPersist=20s -o ServerAliveInterval=10",
         }
-        done = subprocess.run([str(PLAYBOOK), "-i", str(inventory), playbook, *words], cwd=ROOT / "ansible",
-                              env=environment, capture_output=True, text=True, timeout=timeout)
-        self.output = done.stdout + done.stderr
+        with self.log.open("wb") as log:
+            done = subprocess.run([str(PLAYBOOK), "-i", str(inventory), playbook, *words], cwd=ROOT / "ansible",
+                                  env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=timeout)
+        output = self.log.read_text(errors="replace")
         if done.returncode != 0:
-            raise LabError(f"{playbook} failed:\n{self.output[-6000:]}")
-        return {host: int(changed) for host, _, changed, _, _ in RECAP.findall(done.stdout)}
+            raise LabError(f"{playbook} failed:\n{output[-6000:]}")
+        return {host: int(changed) for host, _, changed, _, _ in RECAP.findall(output)}
 
     def _inventory(self) -> object:
         children = {group: {"hosts": {m.name: {"ansible_host": m.address} for m in machines}}
