@@ -63,10 +63,14 @@ class Master:
         self.url = self.topology.api_servers[0]
 
     def __enter__(self) -> Master:
-        for part in (self.etcd, self.nats, self.apiserver, self.publisher):
-            part.start()
         self.rest = Rest.from_kubeconfig(self.places.kubeconfig)
-        self.until_ready()
+        try:
+            for part in (self.etcd, self.nats, self.apiserver, self.publisher):
+                part.start()
+            self.until_ready()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def until_ready(self) -> None:
