@@ -31,9 +31,11 @@ class Operator:
         self.master, *self.workers = hosts
         self.environment = {**os.environ, "KUBUS_STATE": str(state), "KUBECONFIG": str(state / "kubeconfig"),
                             "SSH_AUTH_SOCK": ""}
+        self.typed: list[tuple[str, ...]] = []
 
     def ran(self, *arguments: str, timeout: float = 400) -> subprocess.CompletedProcess[str]:
         """However it ended."""
+        self.typed.append(arguments)
         return subprocess.run([sys.executable, "-m", "cli.main", *arguments], cwd=ROOT, env=self.environment,
                               capture_output=True, text=True, timeout=timeout)
 

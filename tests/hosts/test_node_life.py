@@ -5,6 +5,7 @@ The tests go on from each other in order: provisioning again for each would cost
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -190,3 +191,18 @@ def test_the_whole_cluster_goes_and_leaves_bare_machines(operator: Operator) -> 
     assert not (operator.state / "kubeconfig").exists()
     for host in (operator.master, operator.workers[0]):
         assert host.run("systemctl list-units --all --plain --no-legend 'kubus-*'") == ""
+
+
+def test_the_readmes_commands_are_among_them(operator: Operator) -> None:
+    block = re.search(r"```console\n(kubus master init.*?)```", (ROOT / "README.md").read_text(), re.S)
+    assert block is not None
+    lines = block[1].splitlines()
+    assert len(lines) == 4
+    typed = {_shape(arguments) for arguments in operator.typed}
+    assert [line for line in lines if _shape(tuple(line.split()[1:])) not in typed] == []
+
+
+def _shape(arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """The verbs and switches of a command; how many machines it names does not matter, nor which, nor their key."""
+    words = [word for word in arguments if re.fullmatch(r"master|init|node|add|list|remove|--verify|\S+@\S+", word)]
+    return tuple(dict.fromkeys("MACHINE" if "@" in word else word for word in words))
