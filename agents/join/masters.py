@@ -25,7 +25,7 @@ from schemas.join import CA
 
 SECONDS = 10.0
 TRIES, PAUSE = 5, 0.5
-"""How often a server that is there but cannot now (429, 503) is asked again, and seconds between."""
+"""How often servers are asked when one is there but cannot now (429, 5xx, cut off), and seconds between."""
 MOST_CA = 256 * 1024
 
 
@@ -42,12 +42,25 @@ def fetch_ca(servers: Sequence[str], digest: str) -> str:
     stranger = ssl.create_default_context()
     stranger.check_hostname, stranger.verify_mode = False, ssl.CERT_NONE
     said = ask(servers, stranger, "GET", CA)
-    ca = str(said.get("ca", "")) if isinstance(said, dict) else ""
+    ca = only_certificate(str(said.get("ca", "")) if isinstance(said, dict) else "")
     found = fingerprint(ca)
     if not compare_digest(found, digest):
         raise WrongCa(f"the CA at {', '.join(servers)} has the digest {found}, not {digest}: another cluster, or "
                       "somebody in between; nothing was told to it")
     return ca
+
+
+def only_certificate(pem: str) -> str:
+    """The same, written anew from what is in it. Raises WrongCa unless that is one certificate and nothing else: a
+    context trusts every certificate it is given, and the digest is of the first."""
+    try:
+        der = base64.b64decode("".join(pem.strip().removeprefix(ssl.PEM_HEADER).removesuffix(ssl.PEM_FOOTER).split()),
+                               validate=True)
+        if _element(der, 0)[2] != len(der):
+            raise WrongCa("the server sent more than one certificate")
+    except (ValueError, IndexError) as error:
+        raise WrongCa("the server sent something else than one certificate; nothing was told to it") from error
+    return ssl.DER_cert_to_PEM_cert(der)
 
 
 def fingerprint(ca: str) -> str:
@@ -68,22 +81,24 @@ def trusting(ca: str) -> ssl.SSLContext:
 
 def ask(servers: Sequence[str], context: ssl.SSLContext, method: str, path: str, body: Any = None) -> Any:
     """One answer of the first server that gives one, as a JSON value. What a server refuses, all would refuse."""
-    failures: list[str] = []
-    for attempt in range(TRIES):
+    for left in reversed(range(TRIES)):
+        failures: list[str] = []
+        busy = False
         for server in servers:
             try:
                 return _once(server, context, method, path, body)
             except (OSError, http.client.HTTPException) as error:
                 failures.append(f"{server}: {error}")
+                busy |= isinstance(error, ConnectionResetError)  # it stops, or starts
             except ApiError as error:
                 if not isinstance(error, TooManyRequests) and error.code < 500:
                     raise
                 failures.append(f"{server}: {error}")
-                last = attempt == TRIES - 1
-                time.sleep(0 if last else PAUSE)
-        if all("http" in failure and "Errno 111" in failure for failure in failures):
-            break  # nobody listens anywhere: the caller knows better than we when to come again
-    raise Unreachable(f"no API server answers: {'; '.join(dict.fromkeys(failures))}")
+                busy = True
+        if not busy or not left:
+            break  # nobody is there: the caller knows better than we when to come again
+        time.sleep(PAUSE)
+    raise Unreachable(f"no API server answers: {'; '.join(failures)}")
 
 
 def _once(server: str, context: ssl.SSLContext, method: str, path: str, body: Any) -> Any:
