@@ -6,7 +6,7 @@
                                                             agent.json last: without it there is no node
 
 The seed never leaves the machine. It is written before the token is used, so that an answer that got lost can be asked
-for again with the same key.
+for again with the same key; and beside an older join's, which stays whole until the master has said yes to the new one.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def join(wanted: Wanted, at: Places, machine: str, now: Callable[[], float] = ti
     ask = JoinAsk(token=wanted.token, node=wanted.name, nkey=nkey, machine=machine, at=moment,
                   signature=sign(seed, said).hex())
     answer = masters.ask(wanted.servers, masters.trusting(ca), "POST", JOIN, ask)
-    _write(wanted, at, msgspec.convert(answer, Joined))
+    _write(wanted, at, seed, msgspec.convert(answer, Joined))
     return True
 
 
@@ -100,19 +100,20 @@ def ask_signed(word: Word, config: AgentConfig, now: float) -> SignedAsk:
 
 def _seed(at: Places) -> bytes:
     """The key of a join that was begun and not ended; else a new one: an old join's key may be revoked."""
-    if at.seed.exists() and not at.jwt.exists():
-        return at.seed.read_bytes()
-    for path in (at.config, at.jwt):
-        path.unlink(missing_ok=True)
+    if at.coming.exists():
+        return at.coming.read_bytes()
     seed = new_seed()
-    places.write(at.seed, seed)
+    places.write(at.coming, seed)
     return seed
 
 
-def _write(wanted: Wanted, at: Places, joined: Joined) -> None:
+def _write(wanted: Wanted, at: Places, seed: bytes, joined: Joined) -> None:
+    """An old join's files are of no use any more; from here to the new config this machine is no node."""
+    at.config.unlink(missing_ok=True)
     places.write(at.ca, joined.ca.encode())
     places.write(at.proof, bytes.fromhex(joined.proof))
     places.write(at.jwt, joined.jwt.encode())
+    places.write(at.seed, seed)
     bus = BusConfig(url=joined.bus, ca=str(at.ca), nkey_seed_file=str(at.seed), jwt_file=str(at.jwt),
                     identity=node_identity(joined.node), proof_key_file=str(at.proof))
     config = AgentConfig(
@@ -121,6 +122,7 @@ def _write(wanted: Wanted, at: Places, joined: Joined) -> None:
         debug_port=DEBUG_PORT,
     )
     places.write(at.config, msgspec.json.encode(_with(config, wanted)))
+    at.coming.unlink(missing_ok=True)
 
 
 def _told(wanted: Wanted, at: Places) -> bool:

@@ -39,6 +39,11 @@ class Places(Struct, frozen=True):
         return self.folder / "node.nk"
 
     @property
+    def coming(self) -> Path:
+        """The seed of a join that was begun: it becomes `seed` when the master has said yes."""
+        return self.folder / "coming.nk"
+
+    @property
     def jwt(self) -> Path:
         return self.folder / "node.jwt"
 
@@ -66,7 +71,8 @@ def write(path: Path, content: bytes, mode: int = 0o600) -> bool:
 def _written(path: Path, content: bytes, mode: int) -> bool:
     if path.exists() and path.read_bytes() == content:
         return False
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in reversed([path.parent, *(folder for folder in path.parents if not folder.exists())]):
+        folder.mkdir(exist_ok=True, mode=0o700)
     scratch = path.with_name(path.name + ".new")
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "wb") as out:
@@ -79,7 +85,7 @@ def _written(path: Path, content: bytes, mode: int) -> bool:
 
 def remove(places: Places) -> None:
     """Every file of ours; what is not there is fine."""
-    for path in places.secrets():
+    for path in (*places.secrets(), places.coming):
         path.unlink(missing_ok=True)
         path.with_name(path.name + ".new").unlink(missing_ok=True)
     if places.folder.is_dir():

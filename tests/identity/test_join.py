@@ -70,6 +70,15 @@ def test_a_machine_that_was_removed_joins_again_with_its_old_files(master: Maste
     assert "revoked" not in master.record("readded")
 
 
+def test_a_join_that_is_refused_costs_nothing_of_an_older_one(master: Master) -> None:
+    at = master.join("kept")
+    before = {path: path.read_bytes() for path in at.secrets()}
+    with pytest.raises(Unauthorized, match="do the clocks"):
+        joining.join(master.wanted("kept", master.token()), at, "machine-of-kept", lambda: time.time() + 600)
+    assert {path: path.read_bytes() for path in at.secrets()} == before
+    assert joining.join(master.wanted("kept", master.token()), at, "machine-of-kept") is False
+
+
 def test_a_second_join_changes_nothing_also_while_no_master_answers(master: Master) -> None:
     made = master.token()
     at = master.join("twice", made)
