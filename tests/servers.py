@@ -93,7 +93,7 @@ class Server:
 
     def freeze(self) -> None:
         """SIGSTOP: connections stay open and nobody answers."""
-        os.kill(self.pid, signal.SIGSTOP)
+        freeze(self.pid)
 
     def thaw(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
@@ -109,6 +109,22 @@ class Server:
         return self.start()
 
 
+def freeze(pid: int) -> None:
+    """SIGSTOP, and wait until every thread stands: the signal alone is on its way, and one more answer may come."""
+    os.kill(pid, signal.SIGSTOP)
+    until = time.monotonic() + READY_SECONDS
+    while any(_state(thread) not in "Tt" for thread in Path(f"/proc/{pid}/task").iterdir()):
+        assert time.monotonic() < until, f"{pid} does not stop"
+        time.sleep(0.001)
+
+
+def _state(thread: Path) -> str:
+    """One letter (proc_pid_stat(5)); a thread that has just ended stands, too."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+    return "T"
+
+
 def _read(port: int, sent: bytes) -> bytes:
     with socket.create_connection(("127.0.0.1", port), timeout=1) as link:
         if sent:
@@ -116,7 +132,7 @@ def _read(port: int, sent: bytes) -> bytes:
         return link.recv(4096)
 
 
-def _nats_ready(port: int) -> bool:
+def nats_ready(port: int) -> bool:
     return _read(port, b"").startswith(b"INFO")
 
 
@@ -133,7 +149,7 @@ def start_nats(directory: Path, port: int = 0, config: str = "") -> Server:
         f'host: "127.0.0.1"\nport: {port}\nmax_payload: 8MB\nmax_pending: 256MB\nwrite_deadline: "10s"\n'
         f'jetstream {{ store_dir: "{folder}", max_mem: 512MB, max_file: 1GB }}\n{config}\n'
     )
-    return Server("nats", [str(BIN / "nats-server"), "-c", str(file)], folder, port, _nats_ready).start()
+    return Server("nats", [str(BIN / "nats-server"), "-c", str(file)], folder, port, nats_ready).start()
 
 
 def start_etcd(directory: Path, port: int = 0, *extra: str) -> Server:

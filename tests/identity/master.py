@@ -31,7 +31,7 @@ from runtime.config import AgentConfig, BusConfig, Config, load
 from runtime.rest import Rest
 from schemas.errors import ApiError, Unreachable
 from tests.api.processes import Process
-from tests.servers import BIN, Server, _nats_ready, free_port
+from tests.servers import BIN, Server, free_port, nats_ready
 
 READY_SECONDS = 30.0
 
@@ -57,7 +57,7 @@ class Master:
         self.etcd = Server("etcd", [*etcd_argv(str(BIN / "etcd"), self.topology, self.places), "--unsafe-no-fsync"],
                            self.places.etcd, etcd, lambda _port: True)
         self.nats = Server("nats", list(nats_argv(str(BIN / "nats-server"), self.places)), self.places.nats, nats,
-                           _nats_ready)
+                           nats_ready)
         self.apiserver = Process("apiserver", self.places.config("apiserver"))
         self.publisher = Process("publisher", self.places.config("publisher"))
         self.url = self.topology.api_servers[0]

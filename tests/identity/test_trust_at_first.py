@@ -1,4 +1,4 @@
-"""A machine that joins knows the CA's digest only. Somebody in between may show that CA, and one of their own beside it."""
+"""A machine that joins knows only the digest of the CA. Who stands between may show that CA, and one of their own."""
 
 from __future__ import annotations
 

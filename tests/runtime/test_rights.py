@@ -24,7 +24,7 @@ from schemas.core.configmap import CONFIGMAP
 from schemas.core.pod import POD
 from schemas.errors import Forbidden, Unreachable
 from tests.identity.trust import trust_of
-from tests.servers import BIN, Server, _nats_ready, free_port
+from tests.servers import BIN, Server, free_port, nats_ready
 
 from . import mirror
 from .mirror import STREAM, World
@@ -46,7 +46,7 @@ class Cluster:
                       tls=Tls(ca=str(self.pki.ca_cert), cert=str(cert), key=str(key)))
         file.write_text(nats_config(place, trust_of(self.pki, folder / "accounts")))
         argv = [str(BIN / "nats-server"), "-c", str(file)]
-        self.server = Server("nats", argv, folder / "js", self.port, _nats_ready).start()
+        self.server = Server("nats", argv, folder / "js", self.port, nats_ready).start()
         self.buses: list[Bus] = []
 
     def config(self, identity: str) -> BusConfig:

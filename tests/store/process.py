@@ -12,6 +12,7 @@ from pathlib import Path
 
 from master.store.connection import Credentials
 from master.store.server import etcd_command, etcd_environment
+from tests.servers import freeze
 
 BINARY = str(Path(sys.executable).parent / "etcd")
 
@@ -58,7 +59,7 @@ class Etcd:
 
     def pause(self) -> None:
         """Alive, connected, and silent."""
-        os.kill(self.pid, signal.SIGSTOP)
+        freeze(self.pid)
 
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from master.watch.nats_server import Place, Trust, nats_config
+from tests.servers import READY_SECONDS, freeze, nats_ready
 from tests.store.process import free_port
 
 BINARY = str(Path(sys.executable).parent / "nats-server")
@@ -34,9 +37,21 @@ class Nats:
         return self._process.pid
 
     def start(self) -> None:
+        """Returns when it answers. Its port may be somebody's for a moment (the other end of a connection of theirs):
+        then it is tried again."""
         assert self._process is None
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen([BINARY, "-c", str(self._file)], stdout=log, stderr=log, env=os.environ)
+        until = time.monotonic() + READY_SECONDS
+        while not self._answers():
+            if self._process is None or self._process.poll() is not None:
+                with self._log.open("ab") as log:
+                    self._process = subprocess.Popen([BINARY, "-c", str(self._file)], stdout=log, stderr=log)
+            assert time.monotonic() < until, self._log.read_text(errors="replace")[-2000:]
+            time.sleep(0.01)
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError):
+            return self._process is not None and self._process.poll() is None and nats_ready(self._place.port)
+        return False
 
     def kill(self) -> None:
         if self._process:
@@ -45,7 +60,7 @@ class Nats:
             self._process = None
 
     def pause(self) -> None:
-        os.kill(self.pid, signal.SIGSTOP)
+        freeze(self.pid)
 
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
