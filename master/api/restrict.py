@@ -27,9 +27,13 @@ OWN_LABELS = frozenset({
 
 
 def may_register(user: User, route: Route, obj: Any) -> None:
-    """A new Node says its taints, and labels a kubelet may set. Raises Forbidden."""
+    """A new Node says its taints, and labels a kubelet may set; its pods' range is given to it, because all other
+    nodes send there what is for that range. Raises Forbidden.
+    """
     if isinstance(obj, Node) and node_of(user):
         _labels(user, route, {}, obj.metadata.labels)
+        if obj.spec.pod_cidr or obj.spec.pod_cidrs:
+            raise forbidden(user, route, "a node cannot choose the range of its pods")
         if obj.metadata.owner_references:
             raise forbidden(user, route, "a node cannot be owned by what it says itself")
 

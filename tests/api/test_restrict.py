@@ -80,5 +80,7 @@ async def test_at_registration_taints_are_the_nodes_word_and_guarded_labels_are_
     apply = {"apiVersion": "v1", "kind": "Node", **new}
     answer = await w.patch(f"{N1}?fieldManager=x", apply, "apply-patch+yaml", user=NODE)
     assert answer.code == 403, answer.body
+    for claim in ({"podCIDR": "8.8.8.0/24"}, {"podCIDRs": ["8.8.8.0/24"]}):
+        assert (await w.post("/api/v1/nodes", {"metadata": {"name": "n1"}, "spec": claim}, user=NODE)).code == 403
     new = {"metadata": {"name": "n1", "labels": {"disk": "ssd"}}, "spec": {"taints": [TAINT]}}
     assert (await w.post("/api/v1/nodes", new, user=NODE)).code == 201
