@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 import tarfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
@@ -78,7 +79,7 @@ def unpack(file: Path, folder: Path) -> Manifest:
             for entry in tar:
                 if entry.name != MANIFEST:
                     _lay(tar, entry, manifest, folder)
-    except (tarfile.TarError, EOFError, OSError, msgspec.MsgspecError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError, msgspec.MsgspecError) as error:
         if isinstance(error, OSError) and not file.exists():
             raise BadArchive(f"{file} is not there") from error
         raise BadArchive(f"{file} is no whole backup: {error}") from error
