@@ -22,7 +22,7 @@ options:
   name: {description: Its name in the inventory; an address means its hostname is taken., type: str, required: true}
   address: {description: How others reach it; no address means the one it sends from., type: str, default: ""}
   now: {description: The control machine's clock., type: float, required: true}
-  role: {description: master or worker., type: str, required: true}
+  roles: {description: master or worker or both., type: list, elements: str, required: true}
   reach: {description: host:port that must answer., type: list, elements: str, default: []}
   free: {description: Ports that nobody else may listen on., type: list, elements: int, default: []}
 """
@@ -139,11 +139,16 @@ def node():
         return "of an unreadable /etc/kubus/agent.json"
 
 
+def master():
+    """Whether this machine is a master, of whichever cluster."""
+    return os.path.exists("/etc/kubus/master.json")
+
+
 def taken(ports):
     """Those of the ports that something listens on which is not Kubus."""
     rows = [row.split() for path in ("/proc/net/tcp", "/proc/net/tcp6") for row in text(path).splitlines()[1:]]
     busy = {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == "0A"}
-    return [] if os.path.exists("/etc/kubus/master.json") else sorted(busy & set(ports))
+    return [] if master() else sorted(busy & set(ports))
 
 
 def unreachable(places):
@@ -188,12 +193,20 @@ def look(asked):
         "silent": unreachable(asked["reach"]),
         "venv": os.readlink(link) if os.path.islink(link) else "",
         "node": node(),
+        "master": master(),
     }
 
 
-def problems(seen, role):
+def needs(roles):
+    """The least that a machine of these roles must have: room for both, and a disk that is fast enough for either."""
+    each = [LEAST[role] for role in roles]
+    summed = {key: sum(one[key] for one in each) for key in ("memory", "disk")}
+    return {**summed, "fsync": min(one["fsync"] for one in each)}
+
+
+def problems(seen, roles):
     """What would not work, each with what to do about it. Pure."""
-    least = LEAST[role]
+    role, least = " and ".join(roles), needs(roles)
     python_comes = (seen["os"], seen["os_version"]) == ("ubuntu", "22.04")
     rules = (
         (
@@ -229,7 +242,7 @@ def problems(seen, role):
         ),
         (not seen["address"], "the machine has no route outward: set kubus_address"),
         (
-            seen["node"] not in ("", seen["name"]) and role == "worker",
+            seen["node"] not in ("", seen["name"]) and "worker" in roles,
             f"this machine is node {seen['node']} already: reset it (reset.yml), or keep that name",
         ),
         (
@@ -247,14 +260,14 @@ def main():
             "name": {"type": "str", "required": True},
             "address": {"type": "str", "default": ""},
             "now": {"type": "float", "required": True},
-            "role": {"type": "str", "choices": sorted(LEAST), "required": True},
+            "roles": {"type": "list", "elements": "str", "choices": sorted(LEAST), "required": True},
             "reach": {"type": "list", "elements": "str", "default": []},
             "free": {"type": "list", "elements": "int", "default": []},
         },
         supports_check_mode=True,
     )
     seen = look(module.params)
-    found = problems(seen, module.params["role"])
+    found = problems(seen, module.params["roles"])
     module.exit_json(changed=False, problems=found, **seen)
 
 

@@ -6,6 +6,7 @@ A handler that restarts "on change" is lost when the run fails in between; this 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
@@ -15,14 +16,20 @@ module: kubus_services
 short_description: Start what does not run, restart what runs an older version
 options:
   names: {description: Units., type: list, elements: str, required: true}
-  files: {description: What a running unit must be younger than., type: list, elements: str, default: []}
+  files:
+    description: What a running unit must be younger than; without it the files below /etc/kubus that its command names,
+      and those that these name.
+    type: list
+    elements: str
+  changing: {description: Files that check mode is to take for changed., type: list, elements: str, default: []}
   start: {description: Whether a unit that does not run is started., type: bool, default: true}
   restart: {description: Whether a unit that is older than its files is restarted., type: bool, default: true}
   settle: {description: A command that waits, after something was restarted., type: list, elements: str, default: []}
 """
 
 LINK = "/opt/kubus/venv"
-FIELDS = "ActiveState,MainPID,UnitFileState,NeedDaemonReload,FragmentPath,LoadState"
+CONFIG = re.compile(rb"/etc/kubus/[\w.@/-]+")
+FIELDS = "ActiveState,MainPID,UnitFileState,NeedDaemonReload,FragmentPath,LoadState,ExecStart"
 
 
 def systemctl(*words):
@@ -48,14 +55,20 @@ def started(pid):
 
 
 def newest(paths):
-    """The youngest modification below these paths."""
-    found = [0.0]
-    for path in paths:
-        if os.path.isdir(path):
-            found += [entry.stat().st_mtime for entry in os.scandir(path) if entry.is_file()]
-        elif os.path.exists(path):
-            found.append(os.stat(path).st_mtime)
-    return max(found)
+    """The youngest modification of these files."""
+    return max([os.stat(path).st_mtime for path in paths if os.path.exists(path)], default=0.0)
+
+
+def named(unit):
+    """The files of ours that a unit's command names, and those that they name: its config, keys and certificates."""
+    found, todo = set(), set(CONFIG.findall(unit.get("ExecStart", "").encode()))
+    while todo:
+        path = todo.pop().decode()
+        if path not in found and os.path.isfile(path):
+            found.add(path)
+            with open(path, "rb") as file:
+                todo |= set(CONFIG.findall(file.read()))
+    return sorted(found)
 
 
 def runs_another_environment(pid):
@@ -68,7 +81,7 @@ def runs_another_environment(pid):
     return bool(mapped) and not any(path.startswith(current) for path in mapped)
 
 
-def why_stale(unit, files):
+def why_stale(unit, files, changing):
     """A reason in words, or ""."""
     pid = int(unit.get("MainPID", "0") or 0)
     if not pid:
@@ -76,15 +89,16 @@ def why_stale(unit, files):
     try:
         if runs_another_environment(pid):
             return "runs an older version"
+        own = [*(named(unit) if files is None else files), unit.get("FragmentPath") or ""]
         # 1 s: the boot time is known in whole seconds
-        if newest([*files, unit.get("FragmentPath") or ""]) > started(pid) + 1:
+        if newest(own) > started(pid) + 1 or set(own) & set(changing):
             return "is older than its files"
     except (FileNotFoundError, ProcessLookupError):
         return "has just ended"
     return ""
 
 
-def plan(unit, files):
+def plan(unit, files, changing=()):
     """What is to be done with a unit: (verb, reason), or None."""
     if unit.get("LoadState") == "not-found":
         return ("start", "is not installed yet")
@@ -92,7 +106,7 @@ def plan(unit, files):
         return ("start", "is not enabled")
     if unit.get("ActiveState") not in ("active", "activating", "reloading"):
         return ("start", "does not run")
-    reason = why_stale(unit, files)
+    reason = why_stale(unit, files, changing)
     return ("restart", reason) if reason else None
 
 
@@ -122,7 +136,8 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "names": {**strings, "required": True},
-            "files": {**strings, "default": []},
+            "files": strings,
+            "changing": {**strings, "default": []},
             "start": {"type": "bool", "default": True},
             "restart": {"type": "bool", "default": True},
             "settle": {**strings, "default": []},
@@ -131,7 +146,7 @@ def main():
     )
     todo, said = {}, []
     for name in module.params["names"]:
-        step = plan(shown(name), module.params["files"])
+        step = plan(shown(name), module.params["files"], module.params["changing"])
         if step and module.params[step[0]]:
             todo[name] = step
             said.append(f"{name} {step[1]}: {step[0]}")

@@ -12,7 +12,6 @@ from msgspec import Struct
 
 from cli.session import Session
 from master.provision.facts import World
-from master.provision.fleet import MASTERS
 from master.provision.inventory import Inventory
 from master.provision.plan import Step, Wanted
 from master.provision.ssh import Pins
@@ -72,7 +71,7 @@ def _ours(inventory: Inventory, asked: Init) -> None:
     if state.is_local_cluster():
         raise OtherCluster(f"{state.folder()} is the state folder of a cluster that `kubus up` made; name another with "
                            "KUBUS_STATE, or remove that one with `kubus down --purge`")
-    masters = [machine.target.host for machine in inventory.machines() if machine.role == MASTERS]
+    masters = [machine.target.host for machine in inventory.machines() if machine.is_master]
     strange = [host for host in masters if host not in {target.host for target in asked.targets}]
     if strange:
         raise OtherCluster(f"{inventory.path} already has other masters ({', '.join(strange)}); name those again, or "

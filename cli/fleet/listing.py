@@ -27,7 +27,7 @@ def rows(nodes: Sequence[Mapping[str, Any]], leases: Sequence[Mapping[str, Any]]
 def _row(name: str, node: Mapping[str, Any] | None, machine: Machine | None, seen: str,
          now: datetime) -> dict[str, str]:
     host = machine.target.host if machine else _address(node or {})
-    role = machine.role.removesuffix("s") if machine else "worker"
+    role = ",".join(sorted(group.removesuffix("s") for group in machine.groups)) if machine else "worker"
     if node is None:
         status = "Provisioned" if role == "master" else "NotJoined"
         return {"name": name, "host": host, "role": role, "status": status, "version": NONE, "age": NONE,

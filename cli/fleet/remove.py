@@ -1,8 +1,8 @@
 """`kubus node remove`: the node leaves the cluster and the machine is as it was before.
 
 cordon, drain, reset.yml on the machine, revoke its credential, delete Node and Lease, forget it here. With --force, for
-a machine that is gone: revoke and delete only. Masters go last, and only when every machine of the fleet goes. Refuses
-to forget a machine whose cleaning failed.
+a machine that is gone: revoke and delete only. Masters go last, and only when every machine of the fleet goes: before,
+a master that is a worker too stops being a worker. Refuses to forget a machine whose cleaning failed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import suppress
 from msgspec import Struct
 
 from cli.session import Session
-from master.provision.fleet import MASTERS, Machine
+from master.provision.fleet import Machine
 from master.provision.inventory import Inventory
 from master.provision.ssh import Pins, place, resolve
 from schemas.coordination.lease import LEASE
@@ -60,8 +60,9 @@ def remove(asked: Remove, report: Report) -> int:
 def _order(asked: Remove) -> tuple[list[str], list[str]]:
     """(masters, others) of what was named. Raises StillNeeded."""
     machines = Inventory(state.inventory()).machines()
-    masters = [machine.name for machine in machines if machine.role == MASTERS and machine.name in asked.names]
+    named = [machine for machine in machines if machine.is_master and machine.name in asked.names]
     stay = [machine.name for machine in machines if machine.name not in asked.names]
+    masters = [machine.name for machine in named if not stay or not machine.is_worker]
     if masters and stay:
         raise StillNeeded(f"{', '.join(masters)} is a master and {', '.join(stay)} would stay: a master goes only "
                           "together with all other machines of its cluster; name them too")
@@ -74,7 +75,7 @@ def _master(asked: Remove, name: str, report: Report) -> None:
     machine = inventory.machine(name)
     if machine is None or report.board[name].over:
         return
-    masters = {each.name for each in inventory.machines() if each.role == MASTERS}
+    masters = {each.name for each in inventory.machines() if each.is_master}
     left = [other for other, host in report.board.items() if host.failure and other not in masters]
     if left:
         raise StillNeeded(f"{', '.join(left)} could not be removed and still needs it")
@@ -98,13 +99,17 @@ def _one(asked: Remove, name: str, report: Report) -> None:
         # what is on the machine goes with it: only disruption budgets may hold this back
         flags = Flags(force=True, delete_emptydir=True)
         drain(session, name, flags, asked.seconds, lambda words: report.say(f"  {words}", name))
-    if machine is not None and not asked.force and not _clean(asked, machine, report):
+    stays = machine is not None and machine.is_master
+    playbook = "leave.yml" if stays else "reset.yml"
+    if machine is not None and not asked.force and not _clean(asked, machine, report, playbook):
         return
     report.tell(name, "phase", phase="revoke")
     _forget(session, name)
-    if machine is not None:
+    if stays:
+        inventory.keep_master(name)
+    elif machine is not None:
         _forget_here(inventory, machine)
-    report.tell(name, "done", words=_ending(asked))
+    report.tell(name, "done", words="is a worker no more and stays a master" if stays else _ending(asked))
 
 
 def _forget_here(inventory: Inventory, machine: Machine) -> None:
@@ -113,9 +118,9 @@ def _forget_here(inventory: Inventory, machine: Machine) -> None:
     Pins(state.known_hosts()).forget(place(way.host, way.port))
 
 
-def _clean(asked: Remove, machine: Machine, report: Report) -> bool:
-    """reset.yml there; a machine that could not be cleaned stays known and cordoned."""
-    outcome = play("reset.yml", [machine.name], {"kubus_verify": asked.verify}, report)
+def _clean(asked: Remove, machine: Machine, report: Report, playbook: str = "reset.yml") -> bool:
+    """The playbook there; a machine that could not be cleaned stays known and cordoned."""
+    outcome = play(playbook, [machine.name], {"kubus_verify": asked.verify}, report)
     if machine.name not in outcome.failed:
         return True
     tell_failures({machine.name: machine.target}, Pins(state.known_hosts()), report)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from master.provision.fleet import WORKERS, Machine
+from master.provision.fleet import Machine
 from master.provision.inventory import Inventory
 from master.provision.ssh import Pins
 from schemas.errors import NotFound
@@ -36,7 +36,7 @@ def upgrade(asked: Upgrade, report: Report) -> int:
     inventory.put((), shared(inventory, asked.stock))
     report.begin(list(machines))
     try:
-        workers = [name for name, machine in machines.items() if machine.role == WORKERS]
+        workers = [name for name, machine in machines.items() if machine.is_worker]
         before = {name: cluster.renewed(session, name) for name in workers}
         outcome = play("upgrade.yml", list(machines), {}, report)
         unchanged = [name for name, count in outcome.changed.items() if not count]

@@ -33,17 +33,20 @@ def bus_config(topology: Topology, places: Places, who: str) -> BusConfig:
 
 def service_config(topology: Topology, places: Places, service: str) -> Config:
     """One service's."""
-    leaf = Tls(ca=str(places.key(CA)), cert=str(places.key(f"{API_LEAF}.crt")), key=str(places.key(f"{API_LEAF}.key")))
+    ca, own = str(places.key(CA)), service == "apiserver"
+    # who does not show the certificate does not name it: a service whose files change is restarted
+    shown = [str(places.key(f"{API_LEAF}.{ending}")) for ending in ("crt", "key")] if own else ["", ""]
     endpoints = tuple(f"{host(m.address)}:{topology.ports.etcd}" for m in topology.own_first)
     return Config(
         cluster=topology.label or topology.cluster,
         state=str(places.state),
         etcd=EtcdConfig(endpoints=endpoints, tls=etcd_tls(places, ETCD_CLIENT)),
         bus=bus_config(topology, places, identity(service)),
-        api=ApiServerConfig(host=topology.listen, port=topology.ports.api, tls=leaf, servers=topology.api_servers),
+        api=ApiServerConfig(host=topology.listen, port=topology.ports.api, tls=Tls(ca, *shown),
+                            servers=topology.api_servers),
         bus_secret_file=str(places.key(BUS_SECRET)),
-        bus_authority_file=str(places.key(BUS_AUTHORITY)) if service == "apiserver" else "",
-        system_bus=bus_config(topology, places, SYSTEM) if service == "apiserver" else None,
+        bus_authority_file=str(places.key(BUS_AUTHORITY)) if own else "",
+        system_bus=bus_config(topology, places, SYSTEM) if own else None,
         debug_port=topology.ports.debug,
         pod_cidr=topology.pod_cidr,
     )

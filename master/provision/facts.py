@@ -60,6 +60,15 @@ class Facts(Struct, frozen=True, kw_only=True):
         return str(self.agent.get("node", ""))
 
     @property
+    def master_name(self) -> str:
+        """The name of the master that this machine is, "" for none or an unreadable master.json."""
+        try:
+            told = msgspec.json.decode(self.master or "{}", type=dict[str, Any])
+        except msgspec.DecodeError:
+            return ""
+        return str(told.get("name", ""))
+
+    @property
     def identity(self) -> str:
         """The firmware's id of the machine; where there is none (containers, boards), that of its installation."""
         return self.system_uuid or self.machine_id

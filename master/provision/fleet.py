@@ -34,11 +34,22 @@ class BadInventory(ProvisionError):
 
 
 class Machine(Struct, frozen=True, kw_only=True):
-    """One machine as the file tells it. `variables` are all that hold for it, its groups' included."""
+    """One machine as the file tells it. `variables` are all that hold for it, its groups' included.
+
+    `groups`: MASTERS, WORKERS, or both: a small cluster's first machine is often a worker too.
+    """
 
     name: str
-    role: str
+    groups: frozenset[str]
     variables: Mapping[str, Any] = {}
+
+    @property
+    def is_master(self) -> bool:
+        return MASTERS in self.groups
+
+    @property
+    def is_worker(self) -> bool:
+        return WORKERS in self.groups
 
     @property
     def target(self) -> Target:
@@ -56,15 +67,16 @@ def machines(text: str) -> tuple[Machine, ...]:
     found: dict[str, Machine] = {}
     top = _load(text)
     for path, group in _groups(top):
-        role = next((name for name in path if name in (MASTERS, WORKERS)), "")
+        roles = frozenset(path) & {MASTERS, WORKERS}
         shared: dict[str, Any] = {}
         for depth in range(len(path)):
             shared.update(_mapping(_at(top, path[: depth + 1]).get("vars")))
         for name, own in _mapping(group.get("hosts")).items():
             before = found.get(str(name))
             told = {**(before.variables if before else {}), **shared, **_mapping(own)}
-            found[str(name)] = Machine(name=str(name), role=role or (before.role if before else ""), variables=told)
-    return tuple(machine for machine in found.values() if machine.role)
+            found[str(name)] = Machine(name=str(name), groups=roles | (before.groups if before else frozenset()),
+                                       variables=told)
+    return tuple(machine for machine in found.values() if machine.groups)
 
 
 def shared(text: str) -> Mapping[str, Any]:
@@ -73,12 +85,12 @@ def shared(text: str) -> Mapping[str, Any]:
 
 
 def with_machine(text: str, machine: Machine) -> str:
-    """The text with this machine in its group; keys that are there and not ours stay. Raises BadInventory."""
+    """The text with this machine in its groups; what is there and not ours stays. Raises BadInventory."""
     top = _load(text)
+    stands = {name for path, group in _groups(top) if machine.name in _mapping(group.get("hosts")) for name in path}
+    for role in sorted(machine.groups - stands):
+        _child(_group(top, role), "hosts")[machine.name] = {}
     place = _place_of(top, machine.name)
-    if place is None:
-        hosts = _child(_group(top, machine.role), "hosts")
-        place = hosts[machine.name] = {}
     for key, value in machine.variables.items():
         if value in ("", None):
             place.pop(key, None)
@@ -94,6 +106,19 @@ def without(text: str, name: str) -> str:
         hosts = group.get("hosts")
         if isinstance(hosts, dict):
             hosts.pop(name, None)
+    return _dump(top, text)
+
+
+def only_master(text: str, name: str) -> str:
+    """The text with this machine among the masters alone, its variables kept. Raises BadInventory."""
+    top = _load(text)
+    kept: dict[str, Any] = {}
+    for path, group in list(_groups(top)):
+        hosts = group.get("hosts")
+        if WORKERS in path and isinstance(hosts, dict) and name in hosts:
+            kept.update(_mapping(hosts.pop(name)))
+    place = _place_of(top, name)
+    place.update({key: value for key, value in kept.items() if key not in place})
     return _dump(top, text)
 
 

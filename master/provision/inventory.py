@@ -51,6 +51,10 @@ class Inventory:
         if self.path.exists():
             self._change(lambda text: fleet.without(text, name))
 
+    def keep_master(self, name: str) -> None:
+        """Take a machine out of the workers; it stays a master. Raises BadInventory."""
+        self._change(lambda text: fleet.only_master(text, name))
+
     def _change(self, change: Callable[[str], str]) -> None:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # the lock is a file of its own: the inventory's inode changes with every rename

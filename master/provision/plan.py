@@ -50,13 +50,14 @@ def plan(visits: Sequence[tuple[Target, Visit]], wanted: Wanted, world: World) -
 
 
 def name_of(target: Target, visit: Visit) -> str:
-    """The name the operator gave, else the one it joined with, else its hostname without the domain."""
-    return check_name(target.name or visit.facts.node or visit.facts.hostname.partition(".")[0].lower())
+    """The name the operator gave, else the one it has already, else its hostname without the domain."""
+    facts = visit.facts
+    return check_name(target.name or facts.node or facts.master_name or facts.hostname.partition(".")[0].lower())
 
 
 def _step(target: Target, visit: Visit, name: str, wanted: Wanted, findings: tuple[Finding, ...]) -> Step:
     group = WORKERS if wanted.role == "worker" else MASTERS
-    machine = Machine(name=name, role=group, variables=_variables(target, visit, wanted))
+    machine = Machine(name=name, groups=frozenset({group}), variables=_variables(target, visit, wanted))
     return Step(name=name, target=target, machine=machine, findings=preflight.lenient(findings, wanted.ignored),
                 words=_words(visit, name, wanted))
 

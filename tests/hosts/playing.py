@@ -40,13 +40,14 @@ class Played:
 class Fleet:
     """An inventory of masters and workers, and what an operator does with it."""
 
-    def __init__(self, lab: Lab, folder: Path, masters: Sequence[Host], workers: Sequence[Host]) -> None:
+    def __init__(self, lab: Lab, folder: Path, masters: Sequence[Host], workers: Sequence[Host],
+                 user: str = "root") -> None:
         self.lab, self.masters, self.workers, self.folder = lab, masters, workers, folder
         self.wheels = lab.wheels()
         self.kubeconfig = folder / "kubeconfig"
         self.inventory = folder / "inventory.yml"
         shared = {
-            "ansible_user": "root", "ansible_ssh_private_key_file": str(lab.key),
+            "ansible_user": user, "ansible_ssh_private_key_file": str(lab.key),
             "ansible_ssh_common_args": f"-o UserKnownHostsFile={lab.known_hosts}",
             "kubus_wheels": str(self.wheels), "kubus_kubeconfig": str(self.kubeconfig), "kubus_wait": 90,
         }

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from master.provision import fleet
@@ -39,19 +39,20 @@ printers:
   hosts:
     laser: {}
 """
+WORKER = frozenset({fleet.WORKERS})
 NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,8}[a-z0-9]", fullmatch=True).filter(
     lambda name: name not in {"yes", "no", "on"})  # YAML 1.1 readers take these for booleans
 VALUES = st.one_of(st.integers(1, 65535), st.booleans(), st.text(st.characters(codec="utf-8", exclude_categories=[
     "Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=20))
 VARIABLES = st.dictionaries(st.sampled_from(["ansible_host", "ansible_port", "kubus_labels", "note"]), VALUES)
-MACHINES = st.builds(lambda name, role, variables: Machine(name=name, role=role, variables=variables),
-                     NAMES, st.sampled_from([fleet.MASTERS, fleet.WORKERS]), VARIABLES)
+MACHINES = st.builds(lambda name, groups, variables: Machine(name=name, groups=groups, variables=variables), NAMES,
+                     st.frozensets(st.sampled_from([fleet.MASTERS, fleet.WORKERS]), min_size=1), VARIABLES)
 
 
 def test_groups_hand_down_their_variables() -> None:
     told = {machine.name: machine for machine in fleet.machines(BY_HAND)}
     assert set(told) == {"n1", "n2", "m1"}
-    assert (told["n1"].role, told["m1"].role) == ("workers", "masters")
+    assert (told["n1"].groups, told["m1"].groups) == ({"workers"}, {"masters"})
     assert told["n1"].target.host == "10.0.0.11"
     assert told["n1"].target.user == "admin"
     assert told["m1"].target.port == 2222
@@ -60,9 +61,9 @@ def test_groups_hand_down_their_variables() -> None:
 
 
 def test_what_an_operator_wrote_stays() -> None:
-    text = fleet.with_machine(BY_HAND, Machine(name="n3", role="workers", variables={"ansible_host": "10.0.0.13"}))
-    text = fleet.with_machine(text, Machine(name="n1", role="workers", variables={"ansible_host": "10.0.0.99"}))
-    text = fleet.with_machine(text, Machine(name="n2", role="workers", variables={"kubus_taints": "a:NoExecute"}))
+    text = fleet.with_machine(BY_HAND, Machine(name="n3", groups=WORKER, variables={"ansible_host": "10.0.0.13"}))
+    text = fleet.with_machine(text, Machine(name="n1", groups=WORKER, variables={"ansible_host": "10.0.0.99"}))
+    text = fleet.with_machine(text, Machine(name="n2", groups=WORKER, variables={"kubus_taints": "a:NoExecute"}))
     for kept in ("# our rack", "# everybody's", "# the old one", "note: 'do not touch'", "laser: {}",
                  "m1: {ansible_host: 10.0.0.1, ansible_port: 2222}"):
         assert kept in text
@@ -74,10 +75,11 @@ def test_what_an_operator_wrote_stays() -> None:
 
 
 def test_saying_the_same_again_changes_no_byte() -> None:
-    machine = Machine(name="n1", role="workers", variables={"ansible_host": "10.0.0.11"})
+    machine = Machine(name="n1", groups=WORKER, variables={"ansible_host": "10.0.0.11"})
     assert fleet.with_machine(BY_HAND, machine) == fleet.with_machine(fleet.with_machine(BY_HAND, machine), machine)
 
 
+@settings(deadline=None)
 @given(st.lists(MACHINES, max_size=5, unique_by=lambda m: m.name), MACHINES)
 def test_what_is_put_is_read_and_what_is_forgotten_is_gone(before: list[Machine], machine: Machine) -> None:
     text = ""
@@ -88,12 +90,25 @@ def test_what_is_put_is_read_and_what_is_forgotten_is_gone(before: list[Machine]
     assert set(told) == {each.name for each in (*before, machine)}
     earlier = next((each.variables for each in before if each.name == machine.name), {})
     assert told[machine.name].variables == {**earlier, **machine.variables}
+    assert told[machine.name].groups >= machine.groups
     left = {each.name for each in fleet.machines(fleet.without(text, machine.name))}
     assert left == set(told) - {machine.name}
     plain: Any = yaml.safe_load(text)  # an ordinary YAML reader, such as Ansible's, sees the same
     groups = plain["all"]["children"]
     seen = {name for group in groups.values() for name in group.get("hosts") or {}}
     assert seen == set(told)
+
+
+def test_a_master_can_be_a_worker_too_and_stop_being_one() -> None:
+    worker = Machine(name="m1", groups=WORKER, variables={"kubus_labels": "a=b"})
+    text = fleet.with_machine(BY_HAND, worker)
+    told = {machine.name: machine for machine in fleet.machines(text)}
+    assert told["m1"].groups == {fleet.MASTERS, fleet.WORKERS}
+    assert told["m1"].target.port == 2222
+    assert fleet.with_machine(text, worker) == text
+    back = {machine.name: machine for machine in fleet.machines(fleet.only_master(text, "m1"))}
+    assert back["m1"].groups == {fleet.MASTERS}
+    assert back["m1"].variables == told["m1"].variables
 
 
 @pytest.mark.parametrize("text", ["- a list\n", "all: 3\n", "all: {\n"])
@@ -103,7 +118,7 @@ def test_what_is_no_inventory(text: str, tmp_path: Path) -> None:
     with pytest.raises(BadInventory, match=r"inventory\.yml"):
         Inventory(path).machines()
     with pytest.raises(BadInventory, match="mend the file"):
-        Inventory(path).put([Machine(name="n1", role="workers")], {})
+        Inventory(path).put([Machine(name="n1", groups=WORKER)], {})
     assert path.read_text() == text
 
 
@@ -111,7 +126,7 @@ def test_many_writers_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "state" / "inventory.yml"
 
     def write(number: int) -> None:
-        machine = Machine(name=f"n{number}", role="workers", variables={"ansible_host": f"10.0.0.{number}"})
+        machine = Machine(name=f"n{number}", groups=WORKER, variables={"ansible_host": f"10.0.0.{number}"})
         Inventory(path).put([machine], {"kubus_cluster": "kubus"})
 
     threads = [threading.Thread(target=write, args=(number,)) for number in range(12)]

@@ -18,7 +18,7 @@ def test_a_bare_worker() -> None:
     (step,) = plan([(target, visit(hostname="Box7.example.org"))], Wanted(labels="a=1"), WORLD)
     assert step.name == "box7"
     assert not step.refused
-    assert step.machine.role == "workers"
+    assert step.machine.groups == {"workers"}
     assert step.machine.variables == {"ansible_host": "10.0.0.11", "ansible_user": "admin", "ansible_port": 2222,
                                       "ansible_ssh_private_key_file": "~/.ssh/id", "kubus_labels": "a=1"}
     assert step.words == ("install Docker", "install Kubus under /opt/kubus", "join as node box7")
@@ -34,7 +34,7 @@ def test_a_machine_that_joined_keeps_its_name() -> None:
 
 def test_a_master_says_its_address() -> None:
     (step,) = plan([(Target(host="h", name="m1"), visit())], Wanted(role="master"), WORLD)
-    assert step.machine.role == "masters"
+    assert step.machine.groups == {"masters"}
     assert step.machine.variables["kubus_address"] == "10.0.0.11"
 
 
