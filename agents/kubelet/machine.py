@@ -1,6 +1,6 @@
 """What the machine is, read from the kernel's files: memory, addresses, ids, and what it will not let us do.
 
-Reads /proc, /etc/machine-id and one unconnected UDP socket. Writes nothing.
+Reads /proc, /sys, /etc/machine-id and one unconnected UDP socket. Writes nothing.
 """
 
 from __future__ import annotations
@@ -77,9 +77,9 @@ def processes() -> int:
     return sum(1 for entry in os.scandir("/proc") if entry.name.isdecimal())
 
 
-def machine_id() -> str:
+def machine_id(root: Path = Path("/")) -> str:
     """systemd's id of this installation, "" if there is none."""
-    return _text(Path("/etc/machine-id"))
+    return _text(root / "etc/machine-id")
 
 
 def boot_id() -> str:
@@ -87,9 +87,14 @@ def boot_id() -> str:
     return _text(Path("/proc/sys/kernel/random/boot_id"))
 
 
-def system_uuid() -> str:
-    """The firmware's id of the machine, "" if it may not be read."""
-    return _text(Path("/sys/class/dmi/id/product_uuid"))
+FIRMWARE = ("sys/class/dmi/id/product_uuid", "proc/device-tree/serial-number")
+"""PCs and servers; boards without DMI (a Raspberry Pi), whose text ends with a NUL."""
+
+
+def system_uuid(root: Path = Path("/")) -> str:
+    """The firmware's id of the machine, "" if it has none (or one of zeros) or it may not be read."""
+    found = (_text(root / file).rstrip("\0") for file in FIRMWARE)
+    return next((text for text in found if text.strip("0-")), "")
 
 
 def _text(path: Path) -> str:

@@ -131,6 +131,13 @@ def agent() -> dict[str, Any]:
         return {"node": "an unreadable /etc/kubus/agent.json"}
 
 
+def firmware() -> str:
+    """The firmware's id of the machine: DMI's, or a board's serial number; "" for none and for zeros."""
+    places = ("/sys/class/dmi/id/product_uuid", "/proc/device-tree/serial-number")
+    found = [text(place).rstrip("\0").lower() for place in places]
+    return next((known for known in found if known.strip("0-")), "")
+
+
 def free(path: str) -> int:
     """Bytes free for others than root on the file system that holds (or will hold) this path."""
     place = Path(path)
@@ -152,7 +159,7 @@ def gather(asked: dict[str, Any]) -> dict[str, Any]:
         "cpus": os.cpu_count() or 1, "memory": total, "memory_free": available,
         "disk_free": min(free("/var/lib/docker"), free("/opt/kubus")), "fsync_ms": fsync_ms("/var/lib"),
         "machine_id": text("/etc/machine-id"),
-        "system_uuid": text("/sys/class/dmi/id/product_uuid").lower(),
+        "system_uuid": firmware(),
         "engines": running(), "docker": docker(), "listening": listening(), "reach": reach(places),
         "address": address(places[0][0] if places else "192.0.2.1"), "agent": agent(),
         "agent_ca": text("/etc/kubus/agent/ca.crt"), "master": text("/etc/kubus/master.json"), "clock": time.time(),
