@@ -35,6 +35,11 @@ JITTER = 0.1
 """Of a third of its life, up and down: a thousand nodes that joined at once do not renew at once."""
 
 
+LOOK_SECONDS = 60.0
+"""The JWT lives by the clock on the wall, sleeping goes by one that stands still in a suspended machine, and the clock
+of a board without a battery jumps when it hears the time: so the wall's is looked at often."""
+
+
 class Link(Protocol):
     """The part of runtime.bus.Bus that is used here."""
 
@@ -68,17 +73,20 @@ class Renewing:
 
     async def run(self) -> None:
         """For ever."""
-        failures = 0
+        failures, chance = 0, random.random()
         while True:
             life = life_of(await asyncio.to_thread(self._file.read_text))
             if not life.ends:
                 await asyncio.Event().wait()
-            await asyncio.sleep(max(0.0, life.due(random.random()) - self._now()))
+            left = life.due(chance) - self._now()
+            if left > 0:
+                await asyncio.sleep(min(left, LOOK_SECONDS))
+                continue
             try:
                 renewed = await self._ask(life)
                 await asyncio.to_thread(places.write, self._file, renewed.jwt.encode())
                 log.info("the node's credential was renewed", extra={"expires": renewed.expires})
-                failures = 0
+                failures, chance = 0, random.random()
             except (KubusError, OSError) as error:
                 failures += 1
                 log.warning("the node's credential was not renewed yet", extra={

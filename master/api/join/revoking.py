@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 UPDATE = "$SYS.REQ.CLAIMS.UPDATE"
 LOOK_EVERY = 60.0
 """Seconds: what has ended by itself is taken out of the list, and a server that forgot is told."""
+SETTLE_SECONDS = 1.0
+"""After telling: did another API server, which knew less, have its word after ours?"""
 ANSWER_SECONDS = 3.0
 RETRY = exponential(0.2, 2.0, 5.0)
 
@@ -54,8 +56,8 @@ class Revoking:
         while True:
             self._news.clear()
             try:
-                await self.push()
-                failures, pause = 0, LOOK_EVERY
+                told = await self.push()
+                failures, pause = 0, SETTLE_SECONDS if told else LOOK_EVERY
             except KubusError as error:
                 failures += 1
                 pause = RETRY(failures)
