@@ -31,6 +31,8 @@ DELAYS = jittered(exponential(0.05, 2.0, 2.0))
 ALONE, AMONG_OTHERS = (5, 5), (1, 3)
 """Seconds between pings, seconds to connect. Where another server can be had, a dead one must be left before its node
 counts as dead (5 s without a beat): three seconds to notice, and the next one is tried first."""
+CANCEL_SECONDS = 2.0
+"""Longer than it takes to take leave of a server, or of one that is silent."""
 UNSENT_BYTES = 8 * 1024 * 1024
 """More than this unsent: a publisher waits for the server first."""
 _REFUSED = re.compile(r"permissions violation for (publish|subscription) to ['\"]([^'\"]*)['\"]", re.IGNORECASE)
@@ -92,10 +94,12 @@ class Connection:
 
     async def close(self) -> None:
         """End the link; everybody waiting on it gets Unreachable."""
-        if self._keeper:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
-            self._keeper = None
+        keeper, self._keeper = self._keeper, None
+        while keeper and not keeper.done():
+            # asyncio.wait_for, in which nats-py connects, forgets a cancellation that comes as its future is done
+            # (github.com/python/cpython/issues/86296, until 3.12): then the keeper goes on, and is told again
+            keeper.cancel()
+            await asyncio.wait({keeper}, timeout=CANCEL_SECONDS)
 
     def watch(self, watcher: Watcher) -> Callable[[], None]:
         """Tell `watcher` about the link from now on; returns the way to stop."""

@@ -307,3 +307,15 @@ async def test_a_link_that_only_looks_alive_is_replaced(nats: Server, bus: Bus) 
     nats.thaw()
     await echo(bus)
     assert (await bus.request("echo.x", b"ab", timeout=15)).data == b"ba"
+
+
+@pytest.mark.parametrize("first", range(4))
+async def test_it_can_be_closed_at_any_step_of_connecting(nats: Server, first: int) -> None:
+    """A cancellation that comes as nats-py's asyncio.wait_for is done is lost (CPython before 3.12)."""
+    for steps in range(first, 120, 4):
+        bus = await Bus.begin(BusConfig(url=nats.url))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            await bus.close()
+        assert not bus.connected
