@@ -1,6 +1,6 @@
 """`kubus agent join`: from a token to a node's files and a running unit. Safe to repeat.
 
-    is this the node already? ─yes─► nothing to do (its JWT is renewed)
+    is this the node already? ─yes─► nothing to do (its JWT is renewed; where the masters are is written down)
             │ no
     the CA, by its digest ─► a key of our own, on disk ─► token, name and public key ─► CA, places, JWT, proof key
                                                             agent.json last: without it there is no node
@@ -22,9 +22,10 @@ from runtime.config import AgentConfig, BadConfig, BusConfig, load
 from runtime.nkey import new_seed, public_of, sign
 from schemas.bus.subjects import node_identity
 from schemas.errors import ApiError, Forbidden, Unauthorized, Unreachable
-from schemas.join import JOIN, RENEW, JoinAsk, Joined, SignedAsk, Word, proved, signed
+from schemas.join import JOIN, RENEW, JoinAsk, Joined, Renewed, SignedAsk, Word, proved, signed
 
 from . import masters, places
+from .moving import moved
 from .places import Places
 
 DEBUG_PORT = 10348
@@ -47,8 +48,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
 def join(wanted: Wanted, at: Places, machine: str, now: Callable[[], float] = time.time) -> bool:
     """Did anything change? Raises WrongCa, the ApiError tree, Unreachable, OSError."""
-    if is_joined(wanted, at, now):
-        return _told(wanted, at)
+    if (renewed := renewed_as(wanted, at, now)) is not None:
+        return _told(wanted, at, renewed)
     ca = masters.fetch_ca(wanted.servers, wanted.ca_hash)
     seed = _seed(at)
     nkey, moment = public_of(seed), int(now() * 1000)
@@ -60,25 +61,29 @@ def join(wanted: Wanted, at: Places, machine: str, now: Callable[[], float] = ti
     return True
 
 
-def is_joined(wanted: Wanted, at: Places, now: Callable[[], float]) -> bool:
-    """Is this machine that node of that cluster? The master is asked, because it may have removed the node; while none
-    answers, a JWT that is good is believed."""
+def renewed_as(wanted: Wanted, at: Places, now: Callable[[], float]) -> Renewed | None:
+    """What the master says to that node of that cluster; None: this machine is not it. The master is asked, because it
+    may have removed the node, or may be restored from before the join; while none answers, a JWT that is good is
+    believed."""
     config = joined_as(at)
     if config is None or config.node != wanted.name or not all(path.exists() for path in at.secrets()):
-        return False
+        return None
     ca = at.ca.read_text()
     if masters.fingerprint(ca) != wanted.ca_hash:
-        return False
+        return None
     try:
         answer = masters.ask(wanted.servers, masters.trusting(ca), "POST", RENEW, ask_signed("renew", config, now()))
     except Unreachable:
-        return float(masters.claims_of(at.jwt.read_text()).get("exp", 0)) > now()
+        jwt = at.jwt.read_text()
+        ends = int(masters.claims_of(jwt).get("exp", 0))
+        return Renewed(jwt=jwt, expires=ends) if ends > now() else None
     except ApiError as error:
         if error.code not in (Unauthorized.code, Forbidden.code):
             raise
-        return False
-    places.write(at.jwt, str(answer["jwt"]).encode())
-    return True
+        return None
+    renewed = msgspec.convert(answer, Renewed)
+    places.write(at.jwt, renewed.jwt.encode())
+    return renewed
 
 
 def joined_as(at: Places) -> AgentConfig | None:
@@ -125,9 +130,10 @@ def _write(wanted: Wanted, at: Places, seed: bytes, joined: Joined) -> None:
     at.coming.unlink(missing_ok=True)
 
 
-def _told(wanted: Wanted, at: Places) -> bool:
-    """A join that was done before may say other labels, taints, address or Docker."""
-    return places.write(at.config, msgspec.json.encode(_with(load(at.config, AgentConfig), wanted)))
+def _told(wanted: Wanted, at: Places, renewed: Renewed) -> bool:
+    """A join that was done before may say other labels, taints, address or Docker; and the masters may have moved."""
+    config = moved(load(at.config, AgentConfig), renewed)
+    return places.write(at.config, msgspec.json.encode(_with(config, wanted)))
 
 
 def _with(config: AgentConfig, wanted: Wanted) -> AgentConfig:

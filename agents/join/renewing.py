@@ -1,6 +1,7 @@
 """Keeps the node's JWT good: a fresh one at a third of its life, over the bus; over HTTPS once it has ended.
 
     reads   the JWT on disk      writes   the JWT on disk; the connection reads it when it connects next
+                                          the config, when the answer says that the masters are elsewhere now
 
 The bus server ends a connection whose JWT has ended; ours comes back at once with the newer one. While no API server
 answers, the JWT that is there goes on for the rest of its life.
@@ -28,6 +29,7 @@ from schemas.errors import KubusError
 from schemas.join import RENEW, Renewed, SignedAsk
 
 from . import joining, masters, places
+from .moving import moved
 
 log = logging.getLogger(__name__)
 RETRY = jittered(exponential(1.0, 2.0, 60.0))
@@ -45,6 +47,7 @@ class Link(Protocol):
 
     @property
     def connected(self) -> bool: ...
+    def move(self, url: str) -> None: ...
 
 
 class Life(Struct, frozen=True):
@@ -65,11 +68,11 @@ def life_of(jwt: str) -> Life:
 
 
 class Renewing:
-    """One node's. `now` is unix seconds."""
+    """One node's. `now` is unix seconds; `place`: the config's file, for a restart to know where the masters went."""
 
     def __init__(self, config: AgentConfig, link: Link, transport: Transport,
-                 now: Callable[[], float] = time.time) -> None:
-        self._config, self._link, self._transport, self._now = config, link, transport, now
+                 now: Callable[[], float] = time.time, place: Path | None = None) -> None:
+        self._config, self._link, self._transport, self._now, self._place = config, link, transport, now, place
 
     async def run(self) -> None:
         """For ever."""
@@ -86,6 +89,7 @@ class Renewing:
                 renewed = await self._ask(life)
                 await asyncio.to_thread(places.write, self._file, renewed.jwt.encode())
                 log.info("the node's credential was renewed", extra={"expires": renewed.expires})
+                await self._follow(renewed)
                 failures, chance = 0, random.random()
             except (KubusError, OSError) as error:
                 failures += 1
@@ -96,6 +100,17 @@ class Renewing:
     @property
     def _file(self) -> Path:
         return Path(self._config.bus.jwt_file)
+
+    async def _follow(self, renewed: Renewed) -> None:
+        """From now on, and after a restart. The connection that stands is left alone: it is good."""
+        config = moved(self._config, renewed)
+        if config is self._config:
+            return
+        log.info("the masters are elsewhere now", extra={"bus": config.bus.url, "servers": ",".join(config.servers)})
+        self._config = config
+        self._link.move(config.bus.url)
+        if self._place is not None:
+            await asyncio.to_thread(places.write, self._place, msgspec.json.encode(config))
 
     async def _ask(self, life: Life) -> Renewed:
         ask = await asyncio.to_thread(joining.ask_signed, "renew", self._config, self._now())

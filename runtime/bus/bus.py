@@ -99,6 +99,10 @@ class Bus:
         """Connect anew at once. For whoever knows that the link is dead before its pings do."""
         self._connection.renew()
 
+    def move(self, url: str) -> None:
+        """The servers are these from the next connection on; the one that stands is left alone."""
+        self._connection.move(url)
+
     async def close(self) -> None:
         """End followers, subscriptions and the link."""
         for part in list(self._open):

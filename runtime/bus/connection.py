@@ -19,6 +19,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from msgspec.structs import replace
+
 from schemas.errors import Forbidden, KubusError, TooLarge, Unreachable
 
 from ..backoff import exponential, jittered
@@ -192,6 +194,11 @@ class Connection:
         if self._client is not None:
             log.info("connecting to the bus anew", extra={"url": self.config.url})
             self._client.give_up()
+
+    def move(self, url: str) -> None:
+        """Other servers, from the next connection on."""
+        self.config = replace(self.config, url=url)
+        self._servers, self._turn = _order(self.config), 0
 
     async def _keep(self) -> None:
         failures = 0

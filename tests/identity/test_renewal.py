@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from agents.join import joining, leaving, masters
+from agents.join.moving import moved
 from agents.join.places import Places
 from agents.join.renewing import JITTER, Life, Renewing, life_of
 from runtime.api import Api, BusTransport
@@ -23,6 +24,7 @@ from runtime.bus import Bus
 from runtime.config import AgentConfig, BusConfig
 from schemas.core.node import NODE, Node
 from schemas.errors import Forbidden, NotFound, Unauthorized, Unreachable
+from schemas.join import Renewed
 from schemas.meta.object import ObjectMeta
 
 from .master import Master
@@ -56,7 +58,7 @@ class Agent:
         config = master.config(at)
         self.at, self.bus, self.transport = at, bus, BusTransport(bus)
         self.api = Api(self.transport)
-        self.renewing = Renewing(config, bus, self.transport)
+        self.renewing = Renewing(config, bus, self.transport, place=at.config)
 
     @property
     def ends(self) -> float:
@@ -98,6 +100,31 @@ async def test_it_is_renewed_over_the_bus_and_a_copy_of_the_old_one_ends(hasty: 
         assert not await _let_in(hasty, thief)
         await until(lambda: one.bus.connected, 3)
         assert (await one.api.get(NODE, "", "steady")).metadata.name == "steady"
+
+
+def test_places_in_another_order_are_the_same_places() -> None:
+    config = AgentConfig(node="n1", bus=BusConfig(url="tls://a:4222,tls://b:4222"), servers=("https://a", "https://b"))
+    same = Renewed(jwt="", expires=0, bus="tls://b:4222,tls://a:4222", servers=("https://b", "https://a"))
+    assert moved(config, same) is config
+    assert moved(config, Renewed(jwt="", expires=0)) is config
+    other = moved(config, Renewed(jwt="", expires=0, bus="tls://c:4222", servers=("https://c",)))
+    assert (other.bus.url, other.servers, other.node) == ("tls://c:4222", ("https://c",), "n1")
+
+
+@pytest.mark.etcd
+@pytest.mark.nats
+async def test_where_the_masters_are_now_is_told_kept_and_used(hasty: Master) -> None:
+    at = await asyncio.to_thread(hasty.join, "follower")
+    joined = hasty.config(at)
+    bus = msgspec.structs.replace(joined.bus, url=f"{joined.bus.url},tls://127.0.0.1:1")
+    at.config.write_bytes(msgspec.json.encode(
+        msgspec.structs.replace(joined, bus=bus, servers=("https://127.0.0.1:1",))))
+    async with agent(hasty, "follower", at) as one:
+        await until(lambda: hasty.config(at) == joined, LIFE)
+        await until(lambda: one.bus.connected, 3)
+        epoch = one.bus.epoch
+        hasty.nats.restart()
+        await until(lambda: one.bus.epoch == epoch + 1 and one.bus.connected, 5)
 
 
 @pytest.mark.etcd
