@@ -49,6 +49,7 @@ from .kubelet.sight import Sight
 from .kubelet.spec import Machine
 from .kubelet.worker import Parts
 from .kubelet.workers import Workers
+from .ownership import Recording
 
 if TYPE_CHECKING:
     from .network.service import PodNetwork
@@ -62,12 +63,13 @@ RETRY_SECONDS = 1.0
 class Agent:
     """The parts of one node's agent. `run` never returns; containers outlive it."""
 
-    def __init__(self, config: AgentConfig, bus: Bus, engine: Containers, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, config: AgentConfig, bus: Bus, engine: Containers, now: Callable[[], float] = time.time,
+                 place: Path | None = None) -> None:
         self.config, self.bus, self.engine = config, bus, engine
         self.state = Path(config.state)
         transport = BusTransport(bus)
         api = Api(transport)
-        self.renewing = Renewing(config, bus, transport, now)
+        self.renewing = Renewing(config, bus, transport, now, place)
         taints = tuple(msgspec.convert(taint, Taint) for taint in config.taints)
         self.registrar = Registrar(Who(config.node, config.labels, taints, config.address), api, bus, engine, now,
                                    towards(config.bus.url), lambda: self.network.trouble if self.network else None,
@@ -153,6 +155,9 @@ class Agent:
             "synced": self._completed,
             "debug": debug.run,
         }
+        if self.config.state:
+            recording = Recording(self.state, self.sight.everything, self._done if self.network else None)
+            services["record"] = lambda: keep("record", recording.run)
         if self.config.bus.jwt_file:
             services["credential"] = lambda: keep("credential", self.renewing.run)
         if self.network:
@@ -162,6 +167,9 @@ class Agent:
         finally:
             await self.feed.close()
             await self.workers.close()
+
+    def _done(self) -> int:
+        return self.network.done if self.network else 0
 
     async def _prepare(self) -> None:
         """The pause image and the machine's facts, as soon as the engine answers."""
@@ -201,11 +209,11 @@ async def engine_of(config: AgentConfig) -> AsyncIterator[Containers]:
         await engine.close()
 
 
-async def run(config: AgentConfig) -> None:
-    """The agent process' life. Pods of an earlier life run on while the bus is still away."""
+async def run(config: AgentConfig, place: Path | None = None) -> None:
+    """The agent process' life; `place`: the config's file. Pods of an earlier life run on while the bus is away."""
     async with engine_of(config) as engine:
         bus = await Bus.begin(config.bus)
         try:
-            await Agent(config, bus, engine).run()
+            await Agent(config, bus, engine, place=place).run()
         finally:
             await bus.close()

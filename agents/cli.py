@@ -1,6 +1,6 @@
 """`python -m agents.cli run|purge|owned --config FILE`: what a worker's agent does from a command line.
 
-`owned` prints what of the pods' network this machine holds now, as JSON: for ownership records and for verification."""
+`owned` prints what of this node the machine holds now, as JSON: what the record in the state folder should say."""
 
 from __future__ import annotations
 
@@ -30,10 +30,12 @@ def main(arguments: list[str] | None = None) -> int:
     except BadConfig as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    return {"run": _run, "purge": _purge, "owned": _owned}[asked.command](config)
+    if asked.command == "run":
+        return _run(config, asked.config)
+    return {"purge": _purge, "owned": _owned}[asked.command](config)
 
 
-def _run(config: AgentConfig) -> int:
+def _run(config: AgentConfig, place: Path) -> int:
     _spare_memory()
     os.umask(0o022)
     from runtime.supervise import run_process
@@ -42,7 +44,7 @@ def _run(config: AgentConfig) -> int:
 
     gc.collect()
     gc.freeze()
-    return run_process(lambda: run(config), "agent", config.log_level)
+    return run_process(lambda: run(config, place), "agent", config.log_level)
 
 
 def _spare_memory() -> None:
@@ -85,16 +87,19 @@ def purged(config: AgentConfig) -> str:
 def _owned(config: AgentConfig) -> int:
     import msgspec
 
-    from schemas.errors import KubusError
+    from .containers.containers import ContainersError
+
+    async def look() -> dict[str, list[str]]:
+        from .app import engine_of
+        from .ownership import seen
+
+        async with engine_of(config) as engine:
+            return await seen(engine, config)
 
     try:
-        found: dict[str, list[str]] = {}
-        if config.pod_network == "routed":
-            from .network import remove as network
-
-            found = network.owned()
-    except KubusError as error:
-        sys.stderr.write(f"cannot look at the network: {error}\n")
+        found = asyncio.run(look())
+    except (ContainersError, KubusError) as error:
+        sys.stderr.write(f"cannot look at what is ours: {error}\n")
         return 1
     sys.stdout.write(f"{msgspec.json.encode(found).decode()}\n")
     return 0

@@ -5,27 +5,30 @@ from __future__ import annotations
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
+from ..ownership import recorded
 from . import joining, masters, unit
 from .places import Places
 
 
 class Status(Struct, frozen=True, kw_only=True):
-    """`expires`: unix seconds of the JWT, 0 when there is none."""
+    """`expires`: unix seconds of the JWT, 0 when there is none. `owned`: the agent's record of what it made here."""
 
     node: str = ""
     unit: str = ""
     ready: bool = False
     trouble: str = ""
     expires: float = 0.0
+    owned: dict[str, list[str]] = {}
 
     def words(self) -> dict[str, Any]:
         """For -o json."""
         return {"node": self.node, "unit": self.unit, "ready": self.ready, "trouble": self.trouble,
-                "expires": self.expires}
+                "expires": self.expires, "owned": self.owned}
 
     def sentence(self) -> str:
         """For people."""
@@ -45,7 +48,8 @@ def status(at: Places) -> Status:
     trouble = _trouble(config.debug_port)
     if not trouble and expires and expires < time.time():
         trouble = "its credential has ended and no master renewed it"
-    return Status(node=config.node, unit=state, ready=not trouble, trouble=trouble, expires=expires)
+    return Status(node=config.node, unit=state, ready=not trouble, trouble=trouble, expires=expires,
+                  owned=recorded(Path(config.state)))
 
 
 def _trouble(port: int) -> str:

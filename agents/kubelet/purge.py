@@ -18,6 +18,8 @@ from ..containers.containers import Containers, Refused
 from ..containers.labels import APP, ROLE, Owner
 from . import mounts, pulled
 
+RECORD = "owned.json"
+"""Of agents/ownership.py: true again when all of it is gone."""
 log = logging.getLogger(__name__)
 
 
@@ -54,4 +56,5 @@ def _files(state: Path) -> None:
         mounts.clean(pod)
     for name in ("pods", "desired"):
         shutil.rmtree(state / name, ignore_errors=True)
-    (state / pulled.NAME).unlink(missing_ok=True)
+    for name in (pulled.NAME, RECORD):
+        (state / name).unlink(missing_ok=True)

@@ -48,6 +48,10 @@ class Sight:
         """What is remembered of a pod's containers, without asking."""
         return tuple(self._found[id_] for id_ in self._of_pod.get(uid, ()) if id_ in self._found)
 
+    def everything(self) -> tuple[Found, ...]:
+        """What is remembered of all containers of ours, without asking."""
+        return tuple(self._found.values())
+
     def identities(self, uid: str) -> tuple[Identity, ...]:
         """What the pod's containers say of themselves."""
         return tuple(self._who[id_] for id_ in self._of_pod.get(uid, ()) if id_ in self._who)

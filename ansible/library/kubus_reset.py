@@ -155,6 +155,32 @@ def links(machine, before, engine):
             machine.run("ip", "link", "delete", name)
 
 
+def made(machine, part):
+    """What the agent made and could not take away itself: by the record, and only what is still there."""
+    for kind, noun, flags in (
+        ("containers", "container", ("-f", "-v")),
+        ("docker networks", "network", ()),
+        ("images", "image", ()),
+    ):
+        for name in part.get(kind, []):
+            there = machine.run("docker", noun, "inspect", name)[0] == 0
+            if there and machine.step(f"docker: remove {noun} {name}"):
+                machine.run("docker", noun, "rm", *flags, name)
+    for place in part.get("mounts", []):
+        if os.path.ismount(place) and machine.step(f"unmount {place}"):
+            machine.run("umount", "-l", place)
+    for row in part.get("iptables", []):
+        table, chain = row.split()
+        if machine.run("iptables", "-w", "-t", table, "-S", chain)[0] == 0 and machine.step(f"remove chain {row}"):
+            while machine.run("iptables", "-w", "-t", table, "-D", "FORWARD", "-j", chain)[0] == 0:
+                continue
+            machine.run("iptables", "-w", "-t", table, "-F", chain)
+            machine.run("iptables", "-w", "-t", table, "-X", chain)
+    for row in part.get("routes", []):
+        if machine.run("ip", "-o", "route", "show", *row.split())[1].strip() and machine.step(f"remove route {row}"):
+            machine.run("ip", "route", "delete", *row.split())
+
+
 def groups_of_control(machine):
     """Empty cgroups that the engine leaves."""
     for pattern in (
@@ -246,6 +272,7 @@ def reset(machine, before, record):
     ours = [os.path.basename(path) for path in glob.glob("/etc/systemd/system/kubus-*.service")]
     units(machine, sorted(ours))
     unit_files(machine)
+    made(machine, record.get("agent", {}))
     if engine:
         units(machine, [name for name in ENGINE_UNITS if name not in before.get("unit", {})])
         firewall(machine, before)

@@ -1,8 +1,9 @@
 """/var/lib/kubus/owned.json: what Kubus put onto this machine, so that reset removes that and nothing else.
 
-{"packages": [...], "paths": [...], "sysctls": {"net/ipv4/ip_forward": "0"}, "packages_before": [...]}
+{"packages": [...], "paths": [...], "sysctls": {"net/ipv4/ip_forward": "0"}, "packages_before": [...], "agent": {...}}
 `sysctls` holds the values from before. `packages_before` is there only while packages are being installed: a run that
 was killed in between is completed by the next one, since what is installed now and was not then came with us.
+`agent`: what the agent made at run time; it keeps that in its state folder, and reset takes it over before it cleans.
 """
 
 from __future__ import annotations
