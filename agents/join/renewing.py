@@ -107,10 +107,10 @@ class Renewing:
         if config is self._config:
             return
         log.info("the masters are elsewhere now", extra={"bus": config.bus.url, "servers": ",".join(config.servers)})
-        self._config = config
         self._link.move(config.bus.url)
         if self._place is not None:
             await asyncio.to_thread(places.write, self._place, msgspec.json.encode(config))
+        self._config = config  # last: a disk that refuses is tried again at the next renewal
 
     async def _ask(self, life: Life) -> Renewed:
         ask = await asyncio.to_thread(joining.ask_signed, "renew", self._config, self._now())
