@@ -23,6 +23,9 @@ from tests.hosts.operator import Operator
 from tests.lab import Host, Lab
 from tests.lab.cache import ROOT
 
+MARGIN = 15
+"""Seconds above the work by hand: the target from before anything was measured."""
+
 
 def timed(work: Callable[[], Any]) -> float:
     """Seconds it took."""
@@ -75,7 +78,8 @@ def measure(operator: Operator, lab: Lab) -> None:
            f"pip alone {by_hand:.1f} s", f"{master['seconds'] / by_hand:.1f} x", "-", True)
     report("node add → Ready, packages there", f"{added['seconds']:.1f} s ({phases(added)})",
            f"wheels copied and installed by hand {by_hand:.1f} s, one login {round_trip:.2f} s",
-           f"{added['seconds'] / by_hand:.2f} x", "≤ 2 x", added["seconds"] <= 2 * by_hand, result=added)
+           f"+{added['seconds'] - by_hand:.1f} s, {added['seconds'] / by_hand:.2f} x", f"baseline + {MARGIN} s",
+           added["seconds"] <= by_hand + MARGIN, result=added)
     report("node add of a second machine beside a joined one", f"{both[two.name]['seconds']:.1f} s",
            f"the first alone {added['seconds']:.1f} s", f"{both[two.name]['seconds'] / added['seconds']:.2f} x", "-",
            True)
