@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -67,7 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         from schemas.errors import KubusError
 
-        if not isinstance(error, KubusError):
+        if not isinstance(error, KubusError) and not (isinstance(error, OSError) and error.filename):
             raise
         click.echo(f"Error: {_words(error)}", err=True)
         sys.exit(1)
@@ -77,6 +78,9 @@ def main(arguments: list[str] | None = None) -> None:
 def _words(error: Exception) -> str:
     from schemas.errors import ApiError
 
+    if isinstance(error, OSError):  # of a file that the user may not touch, or that is not there
+        asks_root = "; is this root?" if isinstance(error, PermissionError) and os.geteuid() else ""
+        return f"{error.filename}: {error.strerror}{asks_root}"
     return f"from server ({error.reason}): {error.message}" if isinstance(error, ApiError) else str(error)
 
 

@@ -102,10 +102,8 @@ def ask(servers: Sequence[str], context: ssl.SSLContext, method: str, path: str,
 
 
 def _once(server: str, context: ssl.SSLContext, method: str, path: str, body: Any) -> Any:
-    parts = urlsplit(server)
-    if parts.scheme != "https" or not parts.hostname:
-        raise BadServer(f"an API server is https://HOST:PORT, not {server!r}")
-    link = http.client.HTTPSConnection(parts.hostname, parts.port or 443, timeout=SECONDS, context=context)
+    host, port = _place(server)
+    link = http.client.HTTPSConnection(host, port, timeout=SECONDS, context=context)
     try:
         content = msgspec.json.encode(body) if body is not None else None
         link.request(method, path, content, {"Content-Type": "application/json"})
@@ -119,6 +117,18 @@ def _once(server: str, context: ssl.SSLContext, method: str, path: str, body: An
         return json.loads(raw)
     except ValueError as error:
         raise http.client.HTTPException(f"what it answers to {path} is no JSON: is this a Kubus API server?") from error
+
+
+def _place(server: str) -> tuple[str, int]:
+    """Host and port. Raises BadServer."""
+    parts = urlsplit(server)
+    try:
+        host, port = parts.hostname, parts.port or 443
+    except ValueError:  # of a port that is none
+        host = port = None
+    if parts.scheme != "https" or not host or not port:
+        raise BadServer(f"an API server is https://HOST:PORT, not {server!r}")
+    return host, port
 
 
 def _public_key(der: bytes) -> bytes:

@@ -1,15 +1,20 @@
-"""Labels and taints as a person types them. Pure."""
+"""What a person types to join: labels, taints, the words of the join line. Pure."""
 
 from __future__ import annotations
 
+import re
+from ipaddress import ip_address
+
 from schemas.errors import KubusError
+from schemas.join import split_token
 from schemas.meta import names
 
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 
 class BadWords(KubusError):
-    """What was typed is no label or taint; says which and why."""
+    """What was typed is not what it should be; says which and why."""
 
 
 def labels(text: str) -> dict[str, str]:
@@ -36,3 +41,19 @@ def taints(text: str) -> tuple[dict[str, str], ...]:
             raise BadWords(f"{part!r} is no taint (KEY=VALUE:EFFECT): {why}")
         found.append({"key": key, "value": value, "effect": effect} if value else {"key": key, "effect": effect})
     return tuple(found)
+
+
+def check(servers: str, token: str, ca_hash: str, name: str, address: str) -> None:
+    """The rest of the join line, before anything is asked or written. Raises BadWords."""
+    try:
+        split_token(token)
+        ip_address(address or "127.0.0.1")
+    except ValueError as error:
+        raise BadWords(str(error)) from error
+    if not _DIGEST.fullmatch(ca_hash):
+        raise BadWords(f"{ca_hash!r} is no digest of a CA: sha256: and 64 hexadecimal digits, as `kubus token create` "
+                       "printed it")
+    if problems := names.dns1123_subdomain(name):
+        raise BadWords(f"{name!r} cannot be a node's name ({'; '.join(problems)}): give one with --name")
+    if not servers.strip(", "):
+        raise BadWords("no API server is named: https://HOST:PORT[,https://HOST:PORT…]")

@@ -53,12 +53,14 @@ def join(servers: str, token: str, ca_hash: str, name: str, labels: str, taints:
     from agents.join import joining, machine, said, service
     from agents.join.places import Places
 
+    name = name or socket.gethostname().split(".", maxsplit=1)[0].lower()
+    said.check(servers, token, ca_hash, name, address)
     wanted = joining.Wanted(
-        servers=tuple(filter(None, servers.split(","))), token=token, ca_hash=ca_hash,
-        name=name or socket.gethostname().split(".", maxsplit=1)[0].lower(), labels=said.labels(labels),
-        taints=said.taints(taints), address=address, docker_host=docker_host, state=state,
+        servers=tuple(filter(None, servers.split(","))), token=token, ca_hash=ca_hash, name=name,
+        labels=said.labels(labels), taints=said.taints(taints), address=address, docker_host=docker_host,
+        state=state.absolute(),
     )
-    at = Places(etc)
+    at = Places(etc.absolute())
     changed = joining.join(wanted, at, machine.identity())
     if not no_start:
         changed |= service.begin(at, str(Path(sys.executable).parent / "kubus"), changed)

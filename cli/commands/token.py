@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from schemas.errors import KubusError
+from schemas.meta import names
 
 from ..output import aligned, emit
 from ..session import Session, options
@@ -22,11 +23,16 @@ PATH = "/api/v1/namespaces/kube-system/secrets"
 ALPHABET = string.ascii_lowercase + string.digits
 ID_SIZE, SECRET_SIZE = 6, 32
 """Characters of 36: Kubernetes' id, and 165 bits that nobody guesses."""
+MOST_SECONDS = 365 * 86_400
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 class BadTtl(KubusError):
     """Not a duration; says what one looks like."""
+
+
+class BadNode(KubusError):
+    """No node can be called so."""
 
 
 @click.group()
@@ -48,7 +54,9 @@ def create(ttl: str, node: str, reusable: bool, output: str | None, kubeconfig: 
 
 
 def make(session: Session, ttl: str, node: str = "", *, reusable: bool = False) -> dict[str, Any]:
-    """A new token, its secret, and what a machine needs beside it. Raises BadTtl and what the API answers."""
+    """A new token, its secret, and what a machine needs beside it. Raises BadTtl, BadNode and what the API answers."""
+    if node and (problems := names.dns1123_subdomain(node)):
+        raise BadNode(f"no node can be called {node!r}: {'; '.join(problems)}")
     id_, secret = _drawn(ID_SIZE), _drawn(SECRET_SIZE)
     expires = (datetime.now(UTC) + timedelta(seconds=seconds(ttl))).strftime("%Y-%m-%dT%H:%M:%SZ")
     values = {"token-id": id_, "token-digest": hashlib.sha256(secret.encode()).hexdigest(), "expiration": expires,
@@ -95,6 +103,8 @@ def seconds(ttl: str) -> float:
     number, unit = ttl[:-1], ttl[-1:]
     if unit not in UNITS or not number.isdecimal() or not int(number):
         raise BadTtl(f"{ttl!r} is no duration: a whole number with s, m, h or d")
+    if int(number) * UNITS[unit] > MOST_SECONDS:
+        raise BadTtl(f"{ttl!r} is too long for a token: a year (365d) at the most")
     return int(number) * UNITS[unit]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from master.provision.fleet import Machine
 from master.provision.inventory import Inventory
-from schemas.errors import KubusError, NotFound
+from schemas.errors import KubusError
 
 from . import state
 
@@ -18,10 +18,10 @@ class NoSsh(KubusError):
 
 
 def login(name: str, command: Sequence[str]) -> None:
-    """Become ssh; does not return. Raises NotFound, NoSsh."""
+    """Become ssh; does not return. Raises NotInFleet, NoSsh."""
     machine = Inventory(state.inventory()).machine(name)
     if machine is None:
-        raise NotFound(f"{state.inventory()} names no machine {name}; `kubus node list` shows them")
+        raise state.NotInFleet(f"{state.inventory()} names no machine {name}; `kubus node list` shows them")
     said = arguments(machine, state.known_hosts(), command)
     try:
         os.execvp(said[0], said)

@@ -90,7 +90,7 @@ def _one(asked: Remove, name: str, report: Report) -> None:
     session, inventory = asked.reach.session(), Inventory(state.inventory())
     machine, there = inventory.machine(name), _exists(session, name)
     if machine is None and not there:
-        raise NotFound(f'neither the cluster nor {state.inventory()} knows a node "{name}"')
+        raise state.NotInFleet(f'neither the cluster nor {state.inventory()} knows a node "{name}"')
     if machine is None and not asked.force:
         raise Unmanaged(f"{name} was not added from here ({state.inventory()} does not name it): run `kubus agent "
                         f"leave` there, or take it out of the cluster alone: `kubus node remove {name} --force`")

@@ -5,7 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from schemas.errors import KubusError
+
 INVENTORY, KNOWN_HOSTS, KUBECONFIG = "inventory.yml", "known_hosts", "kubeconfig"
+
+
+class NotInFleet(KubusError):
+    """No machine of that name is known here; says which file was read, and what to do."""
 
 
 def folder() -> Path:

@@ -10,7 +10,6 @@ from msgspec import Struct
 from master.provision.fleet import Machine
 from master.provision.inventory import Inventory
 from master.provision.ssh import Pins
-from schemas.errors import NotFound
 
 from . import cluster, state
 from .cluster import Reach
@@ -30,7 +29,7 @@ class Upgrade(Struct, frozen=True, kw_only=True):
 
 
 def upgrade(asked: Upgrade, report: Report) -> int:
-    """0 when every machine runs the new version and is Ready. Raises NotFound for one that is not of the fleet."""
+    """0 when every machine runs the new version and is Ready. Raises NotInFleet for one that is not of the fleet."""
     inventory, session = Inventory(state.inventory()), asked.reach.session()
     machines = _chosen(inventory, asked.names)
     inventory.put((), shared(inventory, asked.stock))
@@ -55,6 +54,6 @@ def _chosen(inventory: Inventory, names: tuple[str, ...]) -> dict[str, Machine]:
     every = {machine.name: machine for machine in inventory.machines()}
     missing = [name for name in names if name not in every]
     if missing or not every:
-        raise NotFound(f"{inventory.path} names no machine {', '.join(missing)}".rstrip() +
+        raise state.NotInFleet(f"{inventory.path} names no machine {', '.join(missing)}".rstrip() +
                        "; `kubus node add` brings machines into the fleet")
     return {name: every[name] for name in names or every}

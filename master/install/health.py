@@ -1,6 +1,6 @@
 """Is this member well? Each part is asked itself: etcd and NATS by their health pages, a service by its debug port.
 
-Reads only. Refuses nothing: a part that does not answer is a line that says so.
+Reads only. A part that does not answer is a line that says so. Refuses a machine that has not a master's files.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -75,6 +76,9 @@ def _pages(topology: Topology, places: Places) -> Iterator[tuple[str, str, ssl.S
 
 
 def _context(tls: Tls) -> ssl.SSLContext:
+    for file in filter(None, (tls.ca, tls.cert, tls.key)):
+        if not Path(file).exists():
+            raise Unwell(f"{file} is missing: this machine is no master yet; `kubus master configure` makes it one")
     context = ssl.create_default_context(cafile=tls.ca)
     if tls.cert:
         context.load_cert_chain(tls.cert, tls.key)

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from schemas.errors import KubusError
+from schemas.meta import names
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")  # RFC 1123 subdomain, as Kubernetes wants Node names
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
@@ -47,7 +48,7 @@ def parse(text: str, *, key: str = "", port: int = 0, host_key: str = "", addres
     name, equals, rest = text.rpartition("=")
     user, _, place = rest.rpartition("@")
     host, said = _split(place)
-    if not host or (equals and not name):
+    if not host or host.startswith("-") or user.startswith("-") or (equals and not name):
         raise BadTarget(f"{text!r} names no machine; write [NAME=][USER@]HOST[:PORT]")
     if name:
         check_name(name)
@@ -79,8 +80,8 @@ def labels(texts: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for part in _parts(texts):
         key, equals, value = part.partition("=")
-        if not key or not equals:
-            raise BadTarget(f"{part!r} is no label; write KEY=VALUE")
+        if problems := (*names.qualified_name(key), *names.label_value(value)) if equals else ("there is no =",):
+            raise BadTarget(f"{part!r} is no label; write KEY=VALUE ({'; '.join(problems)})")
         found[key] = value
     return found
 

@@ -85,6 +85,8 @@ def test_a_cluster_of_one_machine_takes_no_others(tmp_path: Path) -> None:
         (["node", "add", "a", "b", "--name", "x"], "name several as NAME=HOST", 2),
         (["node", "add", "a:nope"], "'nope' is no port", 1),
         (["node", "add", "a", "--labels", "x"], "'x' is no label", 1),
+        (["node", "add", "a", "--labels", "a b=c"], "'a b=c' is no label", 1),
+        (["node", "add", "--", "-v"], "'-v' names no machine", 1),
         (["node", "add", "a", "--taints", "x=y"], "'x=y' is no taint", 1),
         (["node", "upgrade"], "name the nodes, or say --all", 2),
         (["node", "ssh", "nobody"], "names no machine nobody", 1),

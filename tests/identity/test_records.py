@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from agents.join import said
+from agents.join import masters, said
 from master.api.join import records, tokens
 from master.api.join.limiting import BURST, MOST_PEERS, RATE, Limiter
 from master.api.join.records import SLACK, Record
@@ -137,3 +138,24 @@ def test_labels_and_taints_as_they_are_typed() -> None:
     for wrong in ("a", "a=b", "a:Never", ":NoSchedule", "a=b c:NoSchedule"):
         with pytest.raises(said.BadWords, match="is no taint"):
             said.taints(wrong)
+
+
+GOOD = {"servers": "https://m:6443", "token": "abcdef.0123456789abcdef", "ca_hash": "sha256:" + "0" * 64, "name": "n1",
+        "address": ""}
+
+
+@pytest.mark.parametrize(("what", "words"), [
+    ({"token": "a"}, "a join token looks like"), ({"ca_hash": "b"}, "is no digest of a CA"),
+    ({"ca_hash": "sha256:é"}, "is no digest of a CA"), ({"name": "A_B"}, "cannot be a node's name"),
+    ({"servers": " ,"}, "no API server is named"), ({"address": "here"}, "does not appear to be an IPv4 or IPv6"),
+])
+def test_a_join_line_that_is_wrong_is_said_to_be_before_anything_is_asked(what: dict[str, str], words: str) -> None:
+    said.check(**GOOD)
+    with pytest.raises(said.BadWords, match=words):
+        said.check(**{**GOOD, **what})
+
+
+@pytest.mark.parametrize("server", ["", "m1", "http://m1:6443", "https://m1:99999", "https://m1:x", "https://"])
+def test_what_is_no_api_server_is_said_to_be_none(server: str) -> None:
+    with pytest.raises(masters.BadServer, match="https://HOST:PORT"):
+        masters.ask([server], ssl.create_default_context(), "GET", "/")
