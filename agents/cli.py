@@ -48,7 +48,11 @@ def _run(config: AgentConfig, place: Path) -> int:
 
 
 def _spare_memory() -> None:
-    """Two malloc arenas instead of one per thread, and free pages given back early: an idle agent must stay small."""
+    """Two malloc arenas instead of one per thread, and free pages given back early: an idle agent must stay small.
+
+    Docker's SDK imports paramiko where that is installed (16 MB) for daemons at ssh://; an agent's is on its machine.
+    """
+    sys.modules.setdefault("docker.transport.sshconn", None)  # type: ignore[arg-type]  # None: importing it fails
     try:
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_ARENA_MAX, 2)
