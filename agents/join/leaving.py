@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from runtime.config import AgentConfig
-from schemas.errors import ApiError, Unreachable
+from runtime.config import AgentConfig, load
+from schemas.errors import KubusError
 from schemas.join import LEAVE
 
 from . import joining, masters, places, unit
@@ -27,17 +27,17 @@ def tell(config: AgentConfig, now: float) -> str:
     try:
         context = ssl.create_default_context(cafile=config.bus.ca)
         masters.ask(config.servers, context, "POST", LEAVE, joining.ask_signed("leave", config, now))
-    except (ApiError, Unreachable, OSError, ValueError) as error:
+    except (KubusError, OSError, ValueError) as error:
         return str(error)
     return ""
 
 
 def leave(at: Places, purge: Callable[[AgentConfig], str], say: Callable[[str], None]) -> str:
-    """"" when all is done, also at the master; else what the operator should still do. Raises UnitTrouble, and what
-    `purge` raises."""
+    """"" when all is done, also at the master; else what the operator should still do. Raises UnitTrouble, BadConfig
+    (what it names cannot be cleaned then), and what `purge` raises."""
     if unit.has_systemd():
         unit.stop()
-    config = joining.joined_as(at)
+    config = load(at.config, AgentConfig) if at.config.exists() else None
     if config is None:
         places.remove(at)
         say("this machine is no node")

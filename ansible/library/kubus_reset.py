@@ -248,12 +248,12 @@ def settings(machine, record):
 
 
 def paths(machine, before, record, engine):
-    """Folders and files, and what Ansible left in homes where it had been to for us only."""
+    """Folders and files, and what Ansible (and a Docker of ours) left in homes where it had been to for us only."""
     homes = [*glob.glob("/home/*"), "/root"]
     tools = [
         f"{home}/{name}"
         for home in homes
-        for name in (".ansible", ".docker")
+        for name in (".ansible", *((".docker",) if engine else ()))
         if f"{home}/{name}" not in before.get("file", {})
     ]
     wanted = [*record.get("paths", []), *(ENGINE_PATHS if engine else ()), *tools, *PATHS]

@@ -60,7 +60,7 @@ class Ran(Struct, frozen=True):
 
 
 class Pins:
-    """The pinned host keys: an OpenSSH known_hosts file, appended to under a lock, never rewritten."""
+    """The pinned host keys: an OpenSSH known_hosts file, changed in place under a lock (Ansible may read it)."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

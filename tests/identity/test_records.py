@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from agents.join import masters, said
+from agents.join import leaving, masters, said
+from agents.join.places import Places
 from master.api.join import records, tokens
 from master.api.join.limiting import BURST, MOST_PEERS, RATE, Limiter
 from master.api.join.records import SLACK, Record
+from runtime.config import BadConfig
 from schemas.errors import ApiError, Conflict, Forbidden, TooManyRequests, Unauthorized
 from schemas.join import JoinAsk, split_token
 
@@ -159,3 +162,12 @@ def test_a_join_line_that_is_wrong_is_said_to_be_before_anything_is_asked(what: 
 def test_what_is_no_api_server_is_said_to_be_none(server: str) -> None:
     with pytest.raises(masters.BadServer, match="https://HOST:PORT"):
         masters.ask([server], ssl.create_default_context(), "GET", "/")
+
+
+def test_who_cannot_read_what_the_machine_is_does_not_leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agents.join.unit.has_systemd", lambda: False)
+    at = Places(tmp_path)
+    at.config.write_text("{")
+    with pytest.raises(BadConfig, match="config file"):
+        leaving.leave(at, lambda config: "purged", lambda words: None)
+    assert at.config.exists()
