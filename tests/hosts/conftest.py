@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.hosts.fleet import Fleet
 from tests.lab import Host, Lab
 
 
@@ -17,6 +18,17 @@ def lab() -> Iterator[Lab]:
         pytest.skip("hosts on this machine need root: namespaces, mounts, cgroups")
     with Lab() as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def fleet(lab: Lab) -> Iterator[Fleet]:
+    """m1 a master, w1 and w2 workers, by site.yml, for several files: the last of them, test_fire.py, ends it; the
+    others leave it whole."""
+    made = Fleet(lab)
+    try:
+        yield made.provision()
+    finally:
+        made.wipe()
 
 
 @pytest.fixture(scope="module")

@@ -106,10 +106,24 @@ class Fleet:
             list(threads.map(Host.wait_ssh, self.hosts))
             list(threads.map(Host.load_image, self.workers.values()))
         self.plays.play("site.yml")
-        self._api = Api(self.kubeconfig)
+        self.connect()
         for name in self.workers:
             self.wait_ready(name, 60)
         return self
+
+    def connect(self) -> None:
+        """To the API server of the kubeconfig that the last play brought."""
+        self._api = Api(self.kubeconfig)
+
+    def join(self, host: Host) -> None:
+        """One more worker, by join.yml."""
+        host.start()
+        host.wait_ssh()
+        host.load_image()
+        self.workers[host.name] = host
+        self.plays = Plays(self.lab, {"masters": [self.master], "workers": list(self.workers.values())})
+        self.plays.play("join.yml", "--limit", host.name)
+        self.wait_ready(host.name, 60)
 
     def wipe(self) -> None:
         """The hosts are off and empty."""

@@ -13,7 +13,7 @@ import pytest
 
 from tests.hosts.fleet import Fleet, nodes_of, uids
 from tests.hosts.workloads import deployment
-from tests.lab import Host, Lab
+from tests.lab import Host
 
 pytestmark = [pytest.mark.hosts, pytest.mark.timeout(900)]
 NOISE = 4
@@ -21,15 +21,6 @@ NOISE = 4
 MASTER = "kubus-etcd kubus-nats kubus-apiserver kubus-publisher kubus-controllers kubus-scheduler"
 LOST = [{"key": f"node.kubernetes.io/{word}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 900}
         for word in ("unreachable", "not-ready")]
-
-
-@pytest.fixture(scope="module")
-def fleet(lab: Lab) -> Iterator[Fleet]:
-    made = Fleet(lab)
-    try:
-        yield made.provision()
-    finally:
-        made.wipe()
 
 
 @pytest.fixture
@@ -109,7 +100,7 @@ def test_a_master_that_was_cut_off_evicts_nobody(fleet: Fleet) -> None:
     pods = uids(fleet.pods("web")) | uids(fleet.pods("patient"))
     fleet.master.cut()
     try:
-        time.sleep(30)  # six times the silence after which a lost worker's pods are given up
+        time.sleep(20)  # four times the silence after which a lost worker's pods are given up
     finally:
         fleet.master.heal()
     _nobody_moved(fleet, pods, before)
@@ -132,7 +123,7 @@ def _nobody_moved(fleet: Fleet, pods: set[str], before: dict[str, Any]) -> None:
 
 @pytest.mark.usefixtures("apps")
 def test_a_machine_cut_off_for_long_keeps_its_pods_and_settles_at_once(fleet: Fleet) -> None:
-    long_cut(fleet, 75)
+    long_cut(fleet, 45)  # three times what a lost worker's pods are given
 
 
 def long_cut(fleet: Fleet, seconds: float) -> None:
