@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec.structs import replace
 
 from master.provision import progress
 from master.provision.progress import Board, Happening, Kind
@@ -45,6 +46,7 @@ class Report:
 
     def told(self, happening: Happening) -> None:
         """Something happened."""
+        happening = replace(happening, words=progress.harmless(happening.words))
         with self._lock:
             before, self.board = self.board, progress.after(self.board, happening)
             if self.json:
@@ -58,6 +60,7 @@ class Report:
 
     def say(self, words: str, host: str = "") -> None:
         """A sentence beside the board."""
+        words = progress.harmless(words)
         with self._lock:
             if self.json:
                 self._object({"at": round(self._now(), 3), "event": "note", "host": host, "message": words})

@@ -140,8 +140,14 @@ def plain(before: Board, board: Board, happening: Happening) -> str | None:
     if was is None or host is None or was == host:
         return None
     if host.over:
-        return _line(host, host.ended, len(host.name)) + (f"  ({spent(host)})" if host.phases else "")
+        times = spent(host)
+        return _line(host, host.ended, len(host.name)) + (f"  ({times})" if times else "")
     return f"  {host.name}  {host.phase}" if host.phase != was.phase else None
+
+
+def harmless(words: str) -> str:
+    """Without what a terminal would obey: a machine that is looked at may say anything."""
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else "\ufffd" for sign in words)
 
 
 def spent(host: HostProgress) -> str:

@@ -67,6 +67,17 @@ def test_a_report_for_programs_is_a_json_object_a_line(capsys: pytest.CaptureFix
     assert said[-1]["failure"] == "no way"
 
 
+def test_what_a_machine_says_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    report = Report("text", itertools.count(10.0).__next__)
+    report.begin(["n1"])
+    report.say("the journal:\n\x1b[2Jäh\r", "n1")
+    report.tell("n1", "over", words="\x1b]0;owned\x07 no\x9b")
+    said = capsys.readouterr().err
+    assert "the journal:\n" in said
+    assert "äh" in said
+    assert not set(said) & set("\x1b\x07\x9b\r")
+
+
 def test_a_cluster_of_one_machine_takes_no_others(tmp_path: Path) -> None:
     with pytest.raises(NotAFleet, match="kubus master init"):
         cluster.places(["https://127.0.0.1:6443"])
