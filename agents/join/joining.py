@@ -12,7 +12,7 @@ for again with the same key; and beside an older join's, which stays whole until
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -68,22 +68,29 @@ def renewed_as(wanted: Wanted, at: Places, now: Callable[[], float]) -> Renewed 
     config = joined_as(at)
     if config is None or config.node != wanted.name or not all(path.exists() for path in at.secrets()):
         return None
-    ca = at.ca.read_text()
-    if masters.fingerprint(ca) != wanted.ca_hash:
+    if masters.fingerprint(at.ca.read_text()) != wanted.ca_hash:
         return None
     try:
-        answer = masters.ask(wanted.servers, masters.trusting(ca), "POST", RENEW, ask_signed("renew", config, now()))
+        renewed = renewal(config, at, wanted.servers, now())
     except Unreachable:
         jwt = at.jwt.read_text()
         ends = int(masters.claims_of(jwt).get("exp", 0))
         return Renewed(jwt=jwt, expires=ends) if ends > now() else None
+    if renewed is not None:
+        places.write(at.jwt, renewed.jwt.encode())
+    return renewed
+
+
+def renewal(config: AgentConfig, at: Places, servers: Sequence[str], now: float) -> Renewed | None:
+    """None: the masters know this node no more. Writes nothing. Raises Unreachable, ApiError, OSError."""
+    try:
+        context = masters.trusting(at.ca.read_text())
+        answer = masters.ask(servers, context, "POST", RENEW, ask_signed("renew", config, now))
     except ApiError as error:
         if error.code not in (Unauthorized.code, Forbidden.code):
             raise
         return None
-    renewed = msgspec.convert(answer, Renewed)
-    places.write(at.jwt, renewed.jwt.encode())
-    return renewed
+    return msgspec.convert(answer, Renewed)
 
 
 def joined_as(at: Places) -> AgentConfig | None:

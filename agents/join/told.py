@@ -10,13 +10,17 @@ from typing import Any
 
 from msgspec import Struct
 
+from runtime.config import AgentConfig
+from schemas.errors import KubusError
+
 from ..ownership import recorded
 from . import joining, masters, unit
 from .places import Places
 
 
 class Status(Struct, frozen=True, kw_only=True):
-    """`expires`: unix seconds of the JWT, 0 when there is none. `owned`: the agent's record of what it made here."""
+    """`expires`: unix seconds of the JWT, 0 when there is none. `owned`: the agent's record of what it made here.
+    `known`: whether the masters know this node; None when they were not asked or do not answer."""
 
     node: str = ""
     unit: str = ""
@@ -24,11 +28,12 @@ class Status(Struct, frozen=True, kw_only=True):
     trouble: str = ""
     expires: float = 0.0
     owned: dict[str, list[str]] = {}
+    known: bool | None = None
 
     def words(self) -> dict[str, Any]:
         """For -o json."""
         return {"node": self.node, "unit": self.unit, "ready": self.ready, "trouble": self.trouble,
-                "expires": self.expires, "owned": self.owned}
+                "expires": self.expires, "owned": self.owned, "known": self.known}
 
     def sentence(self) -> str:
         """For people."""
@@ -38,7 +43,7 @@ class Status(Struct, frozen=True, kw_only=True):
         return f"{self.node}: {state}; the unit is {self.unit or 'not used'}"
 
 
-def status(at: Places) -> Status:
+def status(at: Places, ask: bool = False) -> Status:
     """Never raises for what is missing: that is what it tells."""
     config = joining.joined_as(at)
     if config is None:
@@ -48,8 +53,19 @@ def status(at: Places) -> Status:
     trouble = _trouble(config.debug_port)
     if not trouble and expires and expires < time.time():
         trouble = "its credential has ended and no master renewed it"
-    return Status(node=config.node, unit=state, ready=not trouble, trouble=trouble, expires=expires,
+    # its own health does not tell: a node that was removed runs on as one whose masters are away does
+    known = _known(config, at) if ask else None
+    if known is False:
+        trouble = "the masters know this node no more: it was removed"
+    return Status(node=config.node, unit=state, ready=not trouble, trouble=trouble, expires=expires, known=known,
                   owned=recorded(Path(config.state)))
+
+
+def _known(config: AgentConfig, at: Places) -> bool | None:
+    try:
+        return joining.renewal(config, at, config.servers, time.time()) is not None
+    except (KubusError, OSError):
+        return None
 
 
 def _trouble(port: int) -> str:

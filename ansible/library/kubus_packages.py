@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
-import platform
 import subprocess
 import tarfile
 import tempfile
@@ -27,7 +27,6 @@ options:
 LISTS_SECONDS = 24 * 3600
 LOCK_SECONDS = 300
 ENVIRONMENT = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_SUSPEND": "1", "LC_ALL": "C"}
-ARCHES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def apt(module, *words):
@@ -58,10 +57,34 @@ def install(module, missing, debs):
             return
         with tarfile.open(debs) as packed:
             packed.extractall(scratch)
-        arch = ARCHES.get(platform.machine(), platform.machine())
-        files = [path for path in glob.glob(f"{scratch}/*.deb") if path.endswith((f"_{arch}.deb", "_all.deb"))]
-        absent = [path for path in files if os.path.basename(path).split("_")[0] not in installed()]
-        apt(module, "install", *cache, "--no-download", *always[:2], *absent)
+        source = [*as_source(scratch), *cache]
+        apt(module, "update", *source)
+        apt(module, "install", *source, *always, *missing)
+
+
+def as_source(folder):
+    """Write the index of a folder of packages; options by which apt-get knows this source and no other."""
+    rows = []
+    for path in sorted(glob.glob(f"{folder}/*.deb")):
+        control = subprocess.run(["dpkg-deb", "--field", path], stdout=subprocess.PIPE, check=True).stdout.decode()
+        with open(path, "rb") as file:
+            digest = hashlib.sha256(file.read()).hexdigest()
+        place = f"Filename: ./{os.path.basename(path)}\nSize: {os.path.getsize(path)}\nSHA256: {digest}\n"
+        rows.append(f"{control.rstrip()}\n{place}")
+    with open(f"{folder}/Packages", "w", encoding="utf-8") as file:
+        file.write("\n".join(rows))
+    with open(f"{folder}/sources.list", "w", encoding="utf-8") as file:
+        file.write(f"deb [trusted=yes] file:{folder} ./\n")
+    os.makedirs(f"{folder}/lists/partial")
+    # the machine's own lists and caches are not touched
+    said = {
+        "Dir::Etc::sourcelist": f"{folder}/sources.list",
+        "Dir::Etc::sourceparts": "-",
+        "Dir::State::lists": f"{folder}/lists",
+        "Dir::Cache": folder,
+        "APT::Sandbox::User": "root",
+    }
+    return [word for key, value in said.items() for word in ("-o", f"{key}={value}")]
 
 
 def main():

@@ -24,14 +24,11 @@ options:
   now: {description: The control machine's clock., type: float, required: true}
   roles: {description: master or worker or both., type: list, elements: str, required: true}
   reach: {description: host:port that must answer., type: list, elements: str, default: []}
-  free: {description: Ports that nobody else may listen on., type: list, elements: int, default: []}
+  limits: {description: What a machine must be; vars/main.yml of the role preflight., type: dict, required: true}
 """
 
-SYSTEMS = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04")}
 PYTHON = (3, 11)
-SKEW_SECONDS = 30.0  # certificates and credentials carry times
 FSYNCS = 8
-LEAST = {"master": {"memory": 768, "disk": 2048, "fsync": 100}, "worker": {"memory": 384, "disk": 1024, "fsync": 500}}
 MIB = 1 << 20
 REACH_SECONDS = 5.0
 
@@ -125,10 +122,10 @@ def docker():
             return "installed" if shutil.which("dockerd") else "absent"
 
 
-def stranger():
+def stranger(known):
     """Another orchestrator on this machine."""
     running = {text(f"/proc/{pid}/comm") for pid in os.listdir("/proc") if pid.isdigit()}
-    return next(iter(running & {"kubelet", "k3s", "k3s-server", "k3s-agent", "rke2", "microk8s", "crio"}), "")
+    return next(iter(running & set(known)), "")
 
 
 def node():
@@ -188,8 +185,8 @@ def look(asked):
         "skew": round(time.time() - asked["now"], 1),
         "machine": text("/sys/class/dmi/id/product_uuid").lower() or text("/etc/machine-id"),
         "docker": docker(),
-        "stranger": stranger(),
-        "taken": taken(asked["free"]),
+        "stranger": stranger(asked["limits"]["orchestrators"]),
+        "taken": taken(port for role in asked["roles"] for port in asked["limits"]["ports"][role]),
         "silent": unreachable(asked["reach"]),
         "venv": os.readlink(link) if os.path.islink(link) else "",
         "node": node(),
@@ -197,60 +194,70 @@ def look(asked):
     }
 
 
-def needs(roles):
-    """The least that a machine of these roles must have: room for both, and a disk that is fast enough for either."""
-    each = [LEAST[role] for role in roles]
-    summed = {key: sum(one[key] for one in each) for key in ("memory", "disk")}
-    return {**summed, "fsync": min(one["fsync"] for one in each)}
-
-
-def problems(seen, roles):
-    """What would not work, each with what to do about it. Pure."""
-    role, least = " and ".join(roles), needs(roles)
+def problems(seen, roles, limits):
+    """(short name of the check, what would not work and what to do about it). Pure."""
+    role, systems = " and ".join(roles), limits["systems"]
+    # room for both, and a disk that is fast enough for either
+    memory, disk = (sum(limits[key][one]["refused"] for one in roles) for key in ("memory_mib", "disk_mib"))
+    fsync = min(limits["fsync_ms"][one]["refused"] for one in roles)
     python_comes = (seen["os"], seen["os_version"]) == ("ubuntu", "22.04")
     rules = (
         (
-            seen["os_version"] not in SYSTEMS.get(seen["os"], ()),
-            f"the system is {seen['os_name'] or 'unknown'}: use Debian 12 or 13, or Ubuntu 22.04 or 24.04",
+            "os",
+            seen["os_version"] not in systems.get(seen["os"], ()),
+            f"the system is {seen['os_name'] or 'unknown'}: use one of {systems}",
         ),
-        (seen["arch"] not in ("x86_64", "aarch64"), f"the processor is {seen['arch']}: use x86-64 or arm64"),
-        (not seen["systemd"], "systemd is not PID 1: boot the machine with it"),
         (
+            "arch",
+            seen["arch"] not in limits["arches"],
+            f"the processor is {seen['arch']}: use one of {', '.join(limits['arches'])}",
+        ),
+        ("systemd", not seen["systemd"], "systemd is not PID 1: boot the machine with it"),
+        (
+            "python",
             not seen["python"] and not python_comes,
             "there is no Python 3.11 or newer with its venv module: install python3",
         ),
         (
-            not {"cpu", "memory", "pids"} <= set(seen["cgroups"]),
-            f"of the cgroups cpu, memory, pids only {', '.join(seen['cgroups']) or 'none'} are there: add "
-            "`cgroup_enable=memory` to the kernel's command line and reboot",
+            "cgroups",
+            not set(limits["controllers"]) <= set(seen["cgroups"]),
+            f"of the cgroups only {', '.join(seen['cgroups']) or 'none'} are there: add "
+            "`cgroup_enable=memory cgroup_memory=1` to the kernel's command line and reboot",
         ),
-        (seen["memory_mib"] < least["memory"], f"{seen['memory_mib']} MiB of memory; a {role} needs {least['memory']}"),
-        (seen["disk_mib"] < least["disk"], f"{seen['disk_mib']} MiB free in /var/lib; a {role} needs {least['disk']}"),
+        ("memory", seen["memory_mib"] < memory, f"{seen['memory_mib']} MiB of memory; a {role} needs {memory}"),
+        ("disk", seen["disk_mib"] < disk, f"{seen['disk_mib']} MiB free in /var/lib; a {role} needs {disk}"),
         (
-            seen["fsync_ms"] > least["fsync"],
-            f"a small write takes {seen['fsync_ms']} ms; a {role} needs {least['fsync']}: use a faster disk",
+            "fsync",
+            seen["fsync_ms"] > fsync,
+            f"a small write takes {seen['fsync_ms']} ms; a {role} needs {fsync}: use a faster disk",
         ),
         (
             # behind is certain: the question was asked before. Ahead may be our slow way: the role judges it afterwards
-            seen["skew"] < -SKEW_SECONDS,
+            "clock",
+            seen["skew"] < -limits["skew_seconds"]["refused"],
             f"its clock is {-seen['skew']} s behind the control machine's: `timedatectl set-ntp true` on both",
         ),
-        (bool(seen["stranger"]), f"{seen['stranger']} runs here and would fight for the machine: remove it first"),
         (
-            bool(seen["taken"]),
-            f"something listens on {', '.join(map(str, seen['taken']))}: stop it",
+            "engines",
+            bool(seen["stranger"]),
+            f"{seen['stranger']} runs here and would fight for the machine: remove it first",
         ),
-        (not seen["address"], "the machine has no route outward: set kubus_address"),
+        ("ports", bool(seen["taken"]), f"something listens on {', '.join(map(str, seen['taken']))}: stop it"),
+        ("address", not seen["address"], "the machine has no route outward: set kubus_address"),
         (
+            "joined",
             seen["node"] not in ("", seen["name"]) and "worker" in roles,
             f"this machine is node {seen['node']} already: reset it (reset.yml), or keep that name",
         ),
         (
+            "name",
             not re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", seen["name"]),
             f"a node cannot be called {seen['name']!r}: set kubus_node_name (lower-case letters, digits, '-', '.')",
         ),
     )
-    return [words for broken, words in rules if broken] + seen["silent"]
+    return [{"check": check, "words": words} for check, broken, words in rules if broken] + [
+        {"check": "reach", "words": words} for words in seen["silent"]
+    ]
 
 
 def main():
@@ -260,14 +267,14 @@ def main():
             "name": {"type": "str", "required": True},
             "address": {"type": "str", "default": ""},
             "now": {"type": "float", "required": True},
-            "roles": {"type": "list", "elements": "str", "choices": sorted(LEAST), "required": True},
+            "roles": {"type": "list", "elements": "str", "choices": ["master", "worker"], "required": True},
             "reach": {"type": "list", "elements": "str", "default": []},
-            "free": {"type": "list", "elements": "int", "default": []},
+            "limits": {"type": "dict", "required": True},
         },
         supports_check_mode=True,
     )
     seen = look(module.params)
-    found = problems(seen, module.params["roles"])
+    found = problems(seen, module.params["roles"], module.params["limits"])
     module.exit_json(changed=False, problems=found, **seen)
 
 

@@ -36,7 +36,7 @@ def purge(config: Path) -> int:
 
 @agent.command()
 @click.argument("servers")
-@click.option("--token", required=True, help="ID.SECRET, as `kubus token create` printed it.")
+@click.option("--token", required=True, help="ID.SECRET, as `kubus token create` printed it; -: a line of stdin.")
 @click.option("--ca-hash", required=True, help="sha256:HEX of the cluster's CA, as `kubus token create` printed it.")
 @click.option("--name", default="", help="The node's name; default: this host's.")
 @click.option("--labels", default="", help="Labels the node registers with: k=v,…")
@@ -54,6 +54,7 @@ def join(servers: str, token: str, ca_hash: str, name: str, labels: str, taints:
     from agents.join.places import Places
 
     name = name or socket.gethostname().split(".", maxsplit=1)[0].lower()
+    token = sys.stdin.readline().strip() if token == "-" else token  # a command line is seen by everybody there
     said.check(servers, token, ca_hash, name, address)
     wanted = joining.Wanted(
         servers=tuple(filter(None, servers.split(","))), token=token, ca_hash=ca_hash, name=name,
@@ -69,14 +70,15 @@ def join(servers: str, token: str, ca_hash: str, name: str, labels: str, taints:
 
 
 @agent.command()
+@click.option("--ask", is_flag=True, help="Ask the masters too whether they know this node.")
 @ETC
 @OUTPUT
-def status(etc: Path, output: str | None) -> int:
+def status(ask: bool, etc: Path, output: str | None) -> int:
     """Which node this machine is, and how its agent is. Exit code 0: it is one and its agent is ready."""
     from agents.join import told
     from agents.join.places import Places
 
-    found = told.status(Places(etc))
+    found = told.status(Places(etc), ask)
     _show(output, found.words(), found.sentence())
     return 0 if found.ready else 1
 

@@ -69,16 +69,18 @@ def pki(config: Path | None, etc: Path, state: Path, list_only: bool, output: st
 
 @master.command()
 @places_options
+@click.option("--dry-run", is_flag=True, help="Only name the files that would change.")
 @click.option("--units-dir", type=click.Path(path_type=Path), default=UNITS, show_default=True, help="For unit files.")
 @output_option
-def configure(config: Path | None, etc: Path, state: Path, units_dir: Path, output: str) -> None:
+def configure(config: Path | None, etc: Path, state: Path, units_dir: Path, dry_run: bool, output: str) -> None:
     """Keys, configs, unit files and the kubeconfig of this master; a second run changes nothing."""
-    from master.install.machine import configure as lay_down
+    from master.install import machine
 
     topology, places = read(config, etc, state)
-    changed = lay_down(topology, places, units_dir.resolve())
+    changed = (machine.foretell if dry_run else machine.configure)(topology, places, units_dir.resolve())
+    verb = "would change" if dry_run else "changed"
     say(output, {"changed": [str(file) for file in changed]},
-         lambda: "\n".join(f"changed {file}" for file in changed) or "nothing to change")
+         lambda: "\n".join(f"{verb} {file}" for file in changed) or "nothing to change")
 
 
 @master.command()

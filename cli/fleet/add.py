@@ -76,7 +76,8 @@ def _play(asked: Add, steps: Sequence[Step], tokens: Mapping[str, Token], before
     inventory, first = Inventory(state.inventory()), next(iter(tokens.values()))
     told = {"kubus_api_servers": list(first.servers), "kubus_ca_hash": first.ca_hash}
     inventory.put([step.machine for step in steps], {**shared(inventory, asked.stock), **told})
-    outcome = play("join.yml", [step.name for step in steps], _secrets(tokens), report)
+    told = {**_secrets(tokens), "kubus_ignore": list(asked.wanted.ignored)}
+    outcome = play("join.yml", [step.name for step in steps], told, report)
     unchanged = [name for name, count in outcome.changed.items() if not count]
     return {*outcome.failed, *wait(asked.reach, before, unchanged, asked.seconds, report)}
 

@@ -83,7 +83,7 @@ def _work(asked: Init, steps: Sequence[Step], inventory: Inventory, pins: Pins, 
     inventory.put([step.machine for step in steps], {
         **shared(inventory, asked.stock), **told, "kubus_kubeconfig": str(state.kubeconfig()),
     })
-    outcome = play("site.yml", [step.name for step in steps], {}, report)
+    outcome = play("site.yml", [step.name for step in steps], {"kubus_ignore": list(asked.wanted.ignored)}, report)
     if outcome.failed:
         tell_failures({step.name: step.target for step in steps if step.name in outcome.failed}, pins, report)
         return

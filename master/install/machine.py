@@ -13,14 +13,15 @@ import hashlib
 import os
 import pwd
 import sys
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from . import units
 from .binaries import binary
 from .files import Files, make_shared, shared
-from .places import Places
+from .places import Places, on_machine
 from .servers import ETCD_CA
 from .topology import SERVICES, Topology
 
@@ -47,6 +48,36 @@ def configure(topology: Topology, places: Places, units_folder: Path) -> list[Pa
     _own(places)
     after = _looks(places, unit_files)
     return sorted(file for file, look in after.items() if before.get(file) != look)
+
+
+def foretell(topology: Topology, places: Places, units_folder: Path) -> list[Path]:
+    """What `configure` would return, tried on a copy in memory. Changes nothing. Raises what it raises."""
+    memory = Path("/dev/shm")  # the copy holds keys
+    with tempfile.TemporaryDirectory(prefix="kubus-", dir=memory if memory.is_dir() else None) as scratch:
+        there = on_machine(Path(scratch) / "etc", Path(scratch) / "state")
+        moves = {places.configs: there.configs, places.state: there.state, units_folder: Path(scratch) / "units"}
+        here = [*places.configs.rglob("*"), *units_folder.glob("kubus-*.service")]
+        for file in (file for file in here if file.is_file()):
+            _copy(file, moves)
+        tried = configure(topology, there, moves[units_folder])
+        back = {str(copy): str(real) for real, copy in moves.items()}
+        return sorted(Path(_moved(str(file), back)) for file in tried)
+
+
+def _copy(file: Path, moves: Mapping[Path, Path]) -> None:
+    """To where it is moved, with its owner and mode, and with the paths in it moved too."""
+    words = {str(real): str(copy) for real, copy in moves.items()}
+    target, stat = Path(_moved(str(file), words)), file.stat()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(_moved(file.read_bytes().decode("latin-1"), words).encode("latin-1"))
+    os.chown(target, stat.st_uid, stat.st_gid)
+    target.chmod(stat.st_mode & 0o7777)
+
+
+def _moved(text: str, words: Mapping[str, str]) -> str:
+    for old, new in words.items():
+        text = text.replace(old, new)
+    return text
 
 
 def secrets_of(places: Places) -> list[Path]:

@@ -11,7 +11,8 @@ from msgspec import Struct
 from . import preflight
 from .facts import Visit, World
 from .fleet import MASTERS, WORKERS, Machine
-from .preflight import Finding, Role
+from .limits import Role
+from .preflight import Finding
 from .target import Target, check_name
 
 

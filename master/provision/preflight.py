@@ -6,27 +6,16 @@ what is, and what to do. Refuses nothing that the roles can put right themselves
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Sequence
 
 from msgspec import Struct
 
 from .facts import Facts, Visit, World
+from .limits import Role, limits
 
 MIB = 1024 * 1024
-GIB = 1024 * MIB
-SYSTEMS: Mapping[str, tuple[str, ...]] = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04")}
-ARCHES = ("x86_64", "aarch64")
 OLDEST_PYTHON = (3, 8)  # what ansible-core 2.19 can drive on the other side
 NEEDED_CONTROLLERS = ("cpu", "memory", "pids")
-SKEW_WARNING, SKEW_REFUSAL = 5.0, 60.0  # the bus refuses proofs 120 s old or early (schemas.bus.proof): half is left
-MEMORY = {"worker": (384 * MIB, GIB), "master": (768 * MIB, 2 * GIB)}  # a master idles at 260 MB, an agent at 45
-DISK = {"worker": (GIB, 5 * GIB), "master": (2 * GIB, 8 * GIB)}  # environment and Docker take about 600 MB
-FSYNC = {"worker": 100.0, "master": 10.0}  # etcd.io/docs/latest/op-guide/hardware: below 10 ms
-ORCHESTRATORS = ("kubelet", "k3s", "k3s-server", "k3s-agent", "rke2", "microk8s", "crio")
-MASTER_PORTS = (6443, 2379, 2380, 4222, 6222)
-
-Role = Literal["worker", "master"]
 
 
 class Finding(Struct, frozen=True):
@@ -75,16 +64,13 @@ def lenient(findings: Sequence[Finding], ignored: Sequence[str]) -> tuple[Findin
 
 
 def _system(facts: Facts) -> list[Finding]:
-    found = []
-    if facts.os not in SYSTEMS:
+    found, systems, arches = [], limits().systems, limits().arches
+    if facts.os_version not in systems.get(facts.os, ()):
+        tried = "; ".join(f"{name} {', '.join(releases)}" for name, releases in systems.items())
         found.append(Finding("os", True, f"the system is {facts.os_name or facts.os or 'unknown'}",
-                             "Kubus provisions Debian 12/13 and Ubuntu 22.04/24.04"))
-    elif facts.os_version not in SYSTEMS[facts.os]:
-        tested = ", ".join(SYSTEMS[facts.os])
-        found.append(Finding("os", False, f"{facts.os_name or facts.os} is not among the tried releases ({tested})",
-                             "expect that package names may differ"))
-    if facts.arch not in ARCHES:
-        found.append(Finding("arch", True, f"the processor is {facts.arch}", f"use one of {', '.join(ARCHES)}"))
+                             f"Kubus provisions {tried}; `--ignore os` tries it all the same"))
+    if facts.arch not in arches:
+        found.append(Finding("arch", True, f"the processor is {facts.arch}", f"use one of {', '.join(arches)}"))
     if not facts.systemd:
         found.append(Finding("systemd", True, "systemd does not run there", "boot the machine with systemd as PID 1"))
     return found
@@ -110,42 +96,47 @@ def _cgroups(facts: Facts) -> list[Finding]:
     missing = [name for name in NEEDED_CONTROLLERS if name not in facts.controllers]
     if not missing:
         return []
-    return [Finding("cgroups", "memory" in missing, f"cgroup controllers are missing: {', '.join(missing)}",
+    refuses = any(name in limits().controllers for name in missing)
+    return [Finding("cgroups", refuses, f"cgroup controllers are missing: {', '.join(missing)}",
                     "add `cgroup_enable=memory cgroup_memory=1` to the kernel's command line and reboot")]
 
 
 def _sizes(facts: Facts, role: Role) -> list[Finding]:
-    least, good = MEMORY[role]
-    if facts.memory >= good:
+    has: dict[Role, bool] = {"master": bool(facts.master), "worker": bool(facts.node), role: True}
+    roles = [each for each, there in has.items() if there]
+    bound, memory = limits().memory(roles), facts.memory // MIB
+    if memory >= bound.warned:
         return []
-    return [Finding("memory", facts.memory < least, f"the machine has {facts.memory // MIB} MiB of memory",
-                    f"a {role} wants {good // MIB} MiB, and does not start with less than {least // MIB}")]
+    return [Finding("memory", memory < bound.refused, f"the machine has {memory} MiB of memory",
+                    f"a {' and '.join(roles)} wants {bound.warned:.0f} MiB, and does not start with less than "
+                    f"{bound.refused:.0f}")]
 
 
 def _disk(facts: Facts, role: Role) -> list[Finding]:
     found = []
-    least, good = DISK[role]
-    if facts.disk_free < good:
-        found.append(Finding("disk", facts.disk_free < least, f"{facts.disk_free / GIB:.1f} GiB are free for /opt and "
-                             "/var/lib", f"free {good // GIB} GiB, at the least {least // GIB}"))
-    if facts.fsync_ms > FSYNC[role]:
-        found.append(Finding("fsync", False, f"a small write reaches the disk in {facts.fsync_ms:.0f} ms, a {role} "
-                             f"wants {FSYNC[role]:.0f}", "use a faster disk, or expect slow changes"))
+    space, speed, free = limits().disk_mib[role], limits().fsync_ms[role], facts.disk_free // MIB
+    if free < space.warned:
+        found.append(Finding("disk", free < space.refused, f"{free} MiB are free for /opt and /var/lib",
+                             f"free {space.warned:.0f} MiB, at the least {space.refused:.0f}"))
+    if facts.fsync_ms > speed.warned:
+        found.append(Finding("fsync", facts.fsync_ms > speed.refused, f"a small write reaches the disk in "
+                             f"{facts.fsync_ms:.0f} ms, a {role} wants {speed.warned:.0f}",
+                             "use a faster disk, or expect slow changes"))
     return found
 
 
 def _clock(visit: Visit) -> list[Finding]:
     skew = visit.facts.clock - visit.our_clock
-    if abs(skew) <= SKEW_WARNING:
+    if abs(skew) <= limits().skew_seconds.warned:
         return []
     way = "ahead of" if skew > 0 else "behind"
-    return [Finding("clock", abs(skew) > SKEW_REFUSAL, f"its clock is {abs(skew):.0f} s {way} ours",
+    return [Finding("clock", abs(skew) > limits().skew_seconds.refused, f"its clock is {abs(skew):.0f} s {way} ours",
                     "set it (`timedatectl set-ntp true`) here or there: certificates and proofs carry times")]
 
 
 def _engines(facts: Facts) -> list[Finding]:
     found = []
-    others = [name for name in facts.engines if name in ORCHESTRATORS]
+    others = [name for name in facts.engines if name in limits().orchestrators]
     if others:
         found.append(Finding("engines", True, f"another orchestrator runs there: {', '.join(others)}",
                              "remove it first: both would rule over the same rules, routes and containers"))
@@ -194,7 +185,7 @@ def _membership(facts: Facts, name: str, world: World) -> list[Finding]:
 
 
 def _free_ports(facts: Facts) -> list[Finding]:
-    taken = [str(port) for port in MASTER_PORTS if port in facts.listening]
+    taken = [str(port) for port in limits().ports["master"] if port in facts.listening]
     if not taken or facts.master:
         return []
     return [Finding("ports", True, f"ports that a master needs are taken: {', '.join(taken)}",

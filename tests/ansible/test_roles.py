@@ -41,7 +41,8 @@ def specs(role: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_each_role_documents_exactly_the_variables_it_reads(role: str) -> None:
-    text = "".join(path.read_text() for path in (ANSIBLE / "roles" / role / "tasks").glob("*.yml"))
+    files = [path for part in ("tasks", "vars") for path in (ANSIBLE / "roles" / role / part).glob("*.yml")]
+    text = "".join(path.read_text() for path in files)
     wanted = set(DEFAULTS) if role == "kubus" else set(VARIABLE.findall(text)) - OWN
     assert set(specs(role)) == wanted
     for name, option in specs(role).items():
@@ -77,6 +78,13 @@ def test_secrets_are_not_shown() -> None:
             own = {key: value for key, value in task.items() if key not in ("block", "rescue", "tasks")}
             if re.search(r"token create|kubus_token or|certs_secrets|/etc/kubus/kubeconfig\b.*src", str(own)):
                 assert task.get("no_log") is True, task["name"]
+
+
+def test_a_token_is_on_no_command_line() -> None:
+    for task in tasks_of(yaml.safe_load((ANSIBLE / "roles/agent/tasks/join.yml").read_text())):
+        for words in (task.get("ansible.builtin.command", {}).get("argv"), task.get("vars", {}).get("agent_words")):
+            assert ".token" not in str(words)
+            assert "kubus_token" not in str(words)
 
 
 def test_site_can_be_read_aloud() -> None:

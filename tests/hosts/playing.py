@@ -30,6 +30,11 @@ class Played:
     output: str
     seconds: float
 
+    def steps(self, host: str) -> list[str]:
+        """Names of the tasks that changed something there, without their roles."""
+        told = re.findall(r"^TASK \[(?:\w+ : )?(.+)\] \*|^changed: \[(\w+)\]", self.output, re.M)
+        return [told[at - 1][0] for at, (_, changed) in enumerate(told) if changed == host]
+
     def good(self) -> Played:
         """The same, when no host failed."""
         assert self.failed, self.output[-4000:]
@@ -41,7 +46,7 @@ class Fleet:
     """An inventory of masters and workers, and what an operator does with it."""
 
     def __init__(self, lab: Lab, folder: Path, masters: Sequence[Host], workers: Sequence[Host],
-                 user: str = "root") -> None:
+                 user: str = "root", debs: Path | str = "") -> None:
         self.lab, self.masters, self.workers, self.folder = lab, masters, workers, folder
         self.wheels = lab.wheels()
         self.kubeconfig = folder / "kubeconfig"
@@ -50,6 +55,7 @@ class Fleet:
             "ansible_user": user, "ansible_ssh_private_key_file": str(lab.key),
             "ansible_ssh_common_args": f"-o UserKnownHostsFile={lab.known_hosts}",
             "kubus_wheels": str(self.wheels), "kubus_kubeconfig": str(self.kubeconfig), "kubus_wait": 90,
+            "kubus_debs": str(debs),
         }
         groups = {"masters": masters, "workers": workers}
         self.inventory.write_text(yaml.safe_dump({"all": {"vars": shared, "children": {
@@ -71,8 +77,9 @@ class Fleet:
     def kubus(self, *words: str, check: bool = True, timeout: float = 60) -> str:
         """The operator's `kubus`, on this machine, over HTTPS."""
         command = [sys.executable, "-m", "cli.main", *words]
-        ran = subprocess.run(command, capture_output=True, text=True, timeout=timeout,
-                             env={**os.environ, "KUBECONFIG": str(self.kubeconfig)}, cwd=ANSIBLE.parent)
+        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "KUBUS_STATE": str(self.folder / "none")}
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=environment,
+                             cwd=ANSIBLE.parent)
         assert not check or ran.returncode == 0, f"kubus {' '.join(words)}: {ran.stderr}"
         return ran.stdout
 

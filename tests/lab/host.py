@@ -17,7 +17,7 @@ import uuid
 from pathlib import Path
 
 from tests.dockerd import IMAGE, busybox_tar
-from tests.lab import cache, groups
+from tests.lab import cache, groups, roots
 from tests.lab.network import Network
 from tests.lab.shell import LabError, lines, sh, tail, until
 from tests.lab.ssh import Door
@@ -50,6 +50,8 @@ done
 WRITABLE = lines("[Service]", "ExecStartPre=-/bin/sh -c 'for c in cpu cpuacct cpuset memory devices freezer blkio pids;"
                  " do mount -o remount,bind,rw /sys/fs/cgroup/$c; done'")
 """cgroup v1 is read-only in a container, and Docker makes groups."""
+LEGACY = [] if groups.is_unified() or roots.SUITE == "bookworm" else ["SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]
+"""systemd 256 and later want to be asked twice for cgroup v1."""
 DISK = ("up", "work", "root", "docker", "containerd")
 PRODUCT = Path("/sys/class/dmi/id/product_uuid")
 
@@ -229,7 +231,7 @@ class Host:
         return ["systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", "--private-network",
                 f"--directory={self._root}", f"--machine={self._group}", f"--hostname={self.name}",
                 "--capability=all", "--resolv-conf=off",
-                "--system-call-filter=add_key keyctl bpf", "--link-journal=no", "--console=pipe", *binds]
+                "--system-call-filter=add_key keyctl bpf", "--link-journal=no", "--console=pipe", *binds, *LEGACY]
 
 
 def write_identity(root: Path, name: str, network: str) -> None:

@@ -23,7 +23,7 @@ from tests.lab.shell import LabError, missing, sh
 from tests.lab.ssh import Door, make_key
 from tests.lab.vm import PROGRAMS as VM_PROGRAMS
 from tests.lab.vm import Vm
-from tests.lab.wheels import wheels
+from tests.lab.wheels import debs, wheels
 
 PROGRAMS = ("mmdebstrap", "systemd-nspawn", "ssh", "ssh-keygen", "ip", "bridge", "tc", "iptables", "nsenter")
 RUN = Path("/var/tmp")
@@ -116,6 +116,10 @@ class Lab:
     def wheels(self) -> Path:
         """A folder with the wheel of Kubus as it is now and of every library."""
         return wheels()
+
+    def debs(self) -> Path:
+        """A folder with Docker's Debian packages and all that they need."""
+        return debs()
 
     def clean(self) -> None:
         """Ends and removes everything that bears this number, whoever made it; safe to repeat."""

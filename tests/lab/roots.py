@@ -1,4 +1,4 @@
-"""Root trees of Debian 12 that hosts and virtual machines start from.
+"""Root trees of Debian 12, or of the release that KUBUS_LAB_SUITE names, that hosts and virtual machines start from.
 
     bare   what an installer leaves: systemd, sshd, sudo, Python without venv. No Docker, no iptables.
     full   the same with all that Kubus' roles install from Debian: docker.io, python3-venv, iptables, nftables …
@@ -10,13 +10,15 @@ A tree has no host keys, no machine id, no host name: each host gets its own whe
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 from tests.lab import cache
 from tests.lab.shell import lines, sh
 
-SUITE = "bookworm"
+PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
+SUITE = os.environ.get("KUBUS_LAB_SUITE", "bookworm")
 BARE = ("systemd-sysv", "dbus", "udev", "openssh-server", "python3", "python3-apt", "sudo", "iproute2", "iputils-ping",
         "ca-certificates", "curl", "procps", "kmod", "netbase", "less", "e2fsprogs", "gnupg")
 FULL = ("docker.io", "python3-venv", "iptables", "nftables", "conntrack", "ethtool", "tcpdump", "busybox-static")
@@ -45,10 +47,10 @@ def full(public_key: str) -> Path:
 
 
 def sources() -> str:
-    """This machine's Debian sources, when it is a Debian of the same age; the well-known ones otherwise."""
+    """This machine's Debian sources, for the release that is wanted; the well-known ones on another system."""
     for path in SOURCES:
-        if path.exists() and SUITE in path.read_text():
-            return path.read_text()
+        if path.exists() and (found := re.search(rf"\b({'|'.join(PYTHONS)})\b", path.read_text())):
+            return path.read_text().replace(found[0], SUITE)
     signed = "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg"
     main = lines("Types: deb", "URIs: http://deb.debian.org/debian", f"Suites: {SUITE} {SUITE}-updates",
                  "Components: main", signed)

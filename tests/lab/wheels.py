@@ -9,20 +9,36 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from master.provision.debs import PACKAGES, Asked
+from master.provision.debs import collect as collect_debs
 from master.provision.wheels import HERE, LOCKS, SOURCES, build, collect
-from tests.lab import cache
+from tests.lab import cache, roots
+
+MACHINE = (roots.PYTHONS[roots.SUITE], HERE[1])
 
 
 def wheels() -> Path:
     """The folder: every library's wheel and one of Kubus."""
-    locks = cache.key(*HERE, *((cache.ROOT / name).read_bytes() for name in LOCKS))
+    locks = cache.key(*MACHINE, *((cache.ROOT / name).read_bytes() for name in LOCKS))
     libraries = cache.made("libraries", locks, _fetch)
     content = cache.key(locks, *(part for path in _sources() for part in (str(path), path.read_bytes())))
     return cache.made("wheels", content, lambda part: _assemble(libraries, part))
 
 
 def _fetch(part: Path) -> None:
-    collect(part)
+    collect(part, [MACHINE])
+
+
+def debs() -> Path:
+    """The folder of Debian packages that a host without internet needs."""
+    return cache.made("debs", cache.key(roots.sources(), *PACKAGES), _fetch_debs)
+
+
+def _fetch_debs(part: Path) -> None:
+    part.mkdir()
+    sources = part / ("debian.sources" if "Types:" in roots.sources() else "debian.list")
+    sources.write_text(roots.sources())
+    collect_debs(part, Asked(sources=sources))
 
 
 def _sources() -> list[Path]:

@@ -7,7 +7,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from master.provision.facts import Facts, Known, Visit, World
-from master.provision.preflight import GIB
+from master.provision.preflight import MIB
+
+GIB = 1024 * MIB
 
 GOOD = Facts(
     os="debian", os_version="12", os_name="Debian GNU/Linux 12 (bookworm)", kernel="6.1.0", arch="x86_64",

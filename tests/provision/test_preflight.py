@@ -8,14 +8,17 @@ import pytest
 
 from master.provision import preflight
 from master.provision.facts import Docker, Known, World
-from master.provision.preflight import GIB, MIB, Role
+from master.provision.limits import Role
+from master.provision.preflight import MIB
 
-from .machines import WORLD, visit
+from .machines import GIB, WORLD, visit
 
 pytestmark = pytest.mark.unit
 
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"os": "alpine", "os_name": "Alpine Linux"}, "os", "the system is Alpine Linux"),
+    ({"os_version": "11", "os_name": "Debian 11"}, "os", "the system is Debian 11"),
+    ({"fsync_ms": 501.0}, "fsync", "reaches the disk in 501 ms"),
     ({"arch": "riscv64"}, "arch", "the processor is riscv64"),
     ({"systemd": False}, "systemd", "systemd does not run"),
     ({"python": (3, 7, 3)}, "python", "python3 is 3.7.3"),
@@ -23,7 +26,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"cgroups": "", "controllers": ()}, "cgroups", "no cgroup hierarchy"),
     ({"controllers": ("cpu", "pids")}, "cgroups", "controllers are missing: memory"),
     ({"memory": 256 * MIB}, "memory", "256 MiB of memory"),
-    ({"disk_free": GIB // 2}, "disk", "0.5 GiB are free"),
+    ({"disk_free": GIB // 2}, "disk", "512 MiB are free"),
     ({"our_clock": 1090.0}, "clock", "90 s behind ours"),
     ({"engines": ("containerd", "kubelet")}, "engines", "another orchestrator runs there: kubelet"),
     ({"reach": ("", "timed out")}, "reach", "10.0.0.1:4222 cannot be reached (timed out)"),
@@ -31,10 +34,9 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"agent": {"node": "n7"}, "agent_ca": "CA\n"}, "joined", "already node n7 of this cluster"),
 ]
 WARNED: list[tuple[dict[str, Any], str, str]] = [
-    ({"os_version": "11"}, "os", "not among the tried releases"),
     ({"controllers": ("cpu", "memory")}, "cgroups", "missing: pids"),
     ({"memory": 768 * MIB}, "memory", "768 MiB"),
-    ({"disk_free": 2 * GIB}, "disk", "2.0 GiB are free"),
+    ({"disk_free": 2 * GIB}, "disk", "2048 MiB are free"),
     ({"fsync_ms": 250.0}, "fsync", "reaches the disk in 250 ms"),
     ({"our_clock": 990.0}, "clock", "10 s ahead of ours"),
     ({"docker": Docker("20.10.24", 3)}, "docker", "has 3 container(s)"),
