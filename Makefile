@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 KUBUS := $(VENV)/bin/kubus
 PYTEST := $(VENV)/bin/pytest -q
 
-.PHONY: help setup setup-test setup-vm up down purge lint test test-vm unit bench wheels
+.PHONY: help setup setup-test setup-vm up down purge lint test test-vm unit bench wheels debs
 
 help:  ## what there is to type
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -55,3 +55,7 @@ bench: setup-test  ## every benchmark, each with its baseline
 WHEELS ?= wheels
 wheels: $(VENV)/ready  ## all that a machine without internet needs from PyPI, in $(WHEELS)
 	$(PY) -m master.provision.wheels $(WHEELS)
+
+DEBS ?= debs
+debs: $(VENV)/ready  ## Docker's Debian packages for machines without internet, in $(DEBS)
+	$(PY) -m master.provision.debs $(DEBS)
