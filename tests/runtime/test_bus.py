@@ -116,13 +116,14 @@ async def test_publishes_are_acknowledged_in_order_and_doubles_are_known(bus: Bu
     assert await mirror.put(bus, "watch.y", 1, more={"Nats-Msg-Id": "one"}) == first
 
 
-async def test_ten_thousand_acknowledged_publishes_a_second(bus: Bus) -> None:
-    """Loose by a factor of five: two cores shared with whatever else runs."""
+async def test_ten_thousand_publishes_at_once_are_each_acknowledged(bus: Bus) -> None:
+    """How fast is for benchmarks to say; here none is lost, none stored twice, and the newest of each subject stays."""
     await mirror.ensure(bus)
-    began = time.monotonic()
-    await asyncio.gather(*(mirror.put(bus, f"watch.x.{n % 500}", n, body=b'{"a":"%b"}' % bytes(500).hex().encode())
-                           for n in range(10_000)))
-    assert 10_000 / (time.monotonic() - began) > 2_000
+    sequences = await asyncio.gather(*(mirror.put(bus, f"watch.x.{n % 500}", n + 1, body=bytes(1000).hex().encode())
+                                       for n in range(10_000)))
+    assert sorted(sequences) == list(range(1, 10_001))
+    assert await bus.stream_last(mirror.STREAM) == {
+        f"watch.x.{n % 500}": (n + 1, "MODIFIED") for n in range(9_500, 10_000)}
 
 
 async def test_a_tombstone_expires_by_its_own_time_to_live(bus: Bus) -> None:
