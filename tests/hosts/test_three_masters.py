@@ -1,7 +1,7 @@
 """Workers on three masters: any one of the three may lose its power, and no worker, no pod and no operator is stopped.
 
     site.yml: m1 m2 m3 w1 ── join.yml with a token alone: w2 ── each master dark in turn, under a writer
-                          ── w2 removed while m2 is dark ── bare again
+                          ── w2 removed while m2 is dark ── all burn, m1 is restored as the only master ── bare again
 """
 
 from __future__ import annotations
@@ -198,6 +198,30 @@ def remove(fleet: Fleet, lab: Lab, host: Host, state: Path) -> subprocess.Comple
                                    "SSH_AUTH_SOCK": ""}
     return subprocess.run([sys.executable, "-m", "cli.main", "node", "remove", host.name, "--verify"],
                           capture_output=True, text=True, timeout=300, cwd=ANSIBLE.parent, env=environment)
+
+
+def test_all_burn_and_one_takes_their_place(fleet: Fleet, lab: Lab, tmp_path: Path) -> None:
+    backup, (first, *others) = tmp_path / "cluster.backup", fleet.masters
+    until(lambda: len(fleet.running("web")) == 4, "the pods of the removed node to run again", 60, 0.5)
+    fleet.play("backup.yml", kubus_backup=str(backup)).good()
+    written, ran = maps(fleet), fleet.workers[0].run("docker ps -q | sort")
+    for host in fleet.masters:
+        host.kill()
+    first.wipe()
+    first.start()
+    first.wait_ssh()
+    alone = Fleet(lab, tmp_path, [first], fleet.workers)
+    played = alone.play("restore.yml", kubus_backup=str(backup)).good()
+    print(f"\none master from the backup of three: {played.seconds:.0f} s")
+    until(lambda: alone.ready() == {"w1"}, "w1 to be Ready", 60, 0.5)
+    assert maps(alone) == written
+    assert told(fleet.workers[0]).servers == (f"https://{first.address}:6443",)
+    assert fleet.workers[0].run("docker ps -q | sort") == ran
+    assert set(alone.running("web").values()) == {"w1"}
+    assert set(alone.play("site.yml").good().changed.values()) == {0}
+    for host in others:
+        host.start()
+        host.wait_ssh()
 
 
 def test_all_go_without_a_trace(fleet: Fleet) -> None:
