@@ -49,22 +49,25 @@ def gather(folder: Path, given: Path | None) -> Path:
 
 def own() -> tuple[str, bytes]:
     """(file name, bytes) of the kubus wheel. Raises NoWheel."""
-    try:
-        installed = importlib.metadata.distribution("kubus")
-    except importlib.metadata.PackageNotFoundError as error:
-        raise NoWheel("kubus is not installed in this Python; install it (`pip install -e .` in a checkout)") from error
+    installed = _installed()
     stem = f"kubus-{installed.version}"
     info = f"{stem}.dist-info"
     files = dict(_sources())
     files.update({f"{stem}.data/data/{name}": content for name, content in _roles()})
     for name in ("METADATA", "entry_points.txt"):
-        text = installed.read_text(name)
-        if text is None:
-            raise NoWheel(f"this installation of kubus lacks its {name}; install it again")
-        files[f"{info}/{name}"] = text.encode()
+        files[f"{info}/{name}"] = (installed.read_text(name) or "").encode()
     files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: kubus\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     files[f"{info}/RECORD"] = _record(files, info).encode()
     return f"{stem}-py3-none-any.whl", _zip(files)
+
+
+def _installed() -> importlib.metadata.Distribution:
+    """What pip knows of us. An egg-info folder that a build left in the working directory is found first, and is no
+    installation. Raises NoWheel."""
+    for found in importlib.metadata.distributions(name="kubus"):
+        if found.read_text("METADATA") and found.read_text("entry_points.txt"):
+            return found
+    raise NoWheel("kubus is not installed in this Python; install it (`pip install -e .` in a checkout)")
 
 
 def _sources() -> Iterator[tuple[str, bytes]]:

@@ -43,3 +43,13 @@ def test_the_operators_wheels_go_along_and_old_ones_go_away(tmp_path: Path) -> N
     gather(folder, given)
     assert (folder / "kubus-9-py3-none-any.whl").read_bytes() == b"mine"
     assert len(list(folder.glob("kubus-*"))) == 1
+
+
+def test_what_a_build_left_in_the_folder_is_no_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = tmp_path / "kubus.egg-info"
+    left.mkdir()
+    (left / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: kubus\nVersion: 0.0.1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    name, content = own()
+    assert not name.startswith("kubus-0.0.1-")
+    assert b"METADATA" in content
