@@ -1,6 +1,6 @@
 """What the machine is, read from the kernel's files: memory, addresses, ids, and what it will not let us do.
 
-Reads /proc, /sys, /etc/machine-id and one unconnected UDP socket. Writes nothing.
+Reads /proc, /sys, /etc/machine-id and one unconnected UDP socket, and asks systemd one question. Writes nothing.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
 from ipaddress import IPv4Address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -95,6 +96,17 @@ def system_uuid(root: Path = Path("/")) -> str:
     """The firmware's id of the machine, "" if it has none (or one of zeros) or it may not be read."""
     found = (_text(root / file).rstrip("\0") for file in FIRMWARE)
     return next((text for text in found if text.strip("0-")), "")
+
+
+def is_going_down() -> bool:
+    """Is the machine being shut down? Then its pods will not run on. (systemctl(1), is-system-running: `stopping`)"""
+    if not Path("/run/systemd/system").is_dir():
+        return False
+    try:
+        ran = subprocess.run(["systemctl", "is-system-running"], capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return True  # who cannot be asked is busy ending: better to be thought dead than to promise a return
+    return ran.stdout.strip() == "stopping"
 
 
 def _text(path: Path) -> str:

@@ -28,6 +28,11 @@ class Beat(msgspec.Struct, frozen=True):
 
     node: str
     ready: bool = True
+    pause: float = 0.0
+
+
+MOST_PAUSE = 120.0
+"""Seconds that an agent may announce to be away; longer than a restart takes on the slowest board seen (37 s)."""
 
 
 class Ears(Protocol):
@@ -60,14 +65,15 @@ class Monitor:
 
     async def heard(self, message: Any) -> None:
         """A message on beat.node.*; one that cannot be read, or speaks of another node than its subject, is no sign of
-        life: only the subject is guarded, so only it says who lives."""
+        life: only the subject is guarded, so only it says who lives. An agent that is told to stop says how long it
+        may be away: until then it counts as heard, so that an upgrade drives nobody off. Its next beat ends that."""
         try:
             beat = self._decoder.decode(message.data)
         except msgspec.MsgspecError:
             return
         if message.subject != heartbeat(beat.node):
             return
-        self._beats[beat.node] = self._monotonic()
+        self._beats[beat.node] = self._monotonic() + min(max(beat.pause, 0.0), MOST_PAUSE)
         self._ready[beat.node] = beat.ready
 
     def _lease_changed(self, key: str, old: Lease | None, new: Lease | None) -> None:

@@ -188,3 +188,18 @@ def test_docker_restarted_and_the_agent_killed_double_nothing(fleet: Fleet) -> N
     took = fleet.wait(lambda: nothing_doubled(fleet), "each pod to run once after Docker's restart", 90)
     print(f"\nDocker restarted: all pods ran again after {took:.1f} s")
     assert uids(fleet.pods("web")) | uids(fleet.pods("patient")) == pods
+
+
+@pytest.mark.usefixtures("apps")
+def test_an_agent_that_is_stopped_in_order_may_be_away_for_a_while(fleet: Fleet) -> None:
+    """As in an upgrade on a slow machine: longer than the silence after which a lost worker's pods are given up."""
+    host = fleet.workers["w2"]
+    before = {node: fleet.containers(node) for node in fleet.workers}
+    pods = uids(fleet.pods("web")) | uids(fleet.pods("patient"))
+    host.run("systemctl stop kubus-agent")
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        assert fleet.ready("w2") == "True", "it said that it would be back, and was not believed"
+        time.sleep(0.5)
+    host.run("systemctl start kubus-agent")
+    _nobody_moved(fleet, pods, before)
