@@ -16,10 +16,10 @@ import subprocess
 import uuid
 from pathlib import Path
 
-from tests.dockerd import IMAGE, busybox_tar
 from tests.lab import cache, groups, roots
 from tests.lab.network import Network
-from tests.lab.shell import LabError, lines, sh, tail, until
+from tests.lab.reached import Reached
+from tests.lab.shell import LabError, lines, sh, until
 from tests.lab.ssh import Door
 
 MACHINE = r"""
@@ -56,10 +56,12 @@ DISK = ("up", "work", "root", "docker", "containerd")
 PRODUCT = Path("/sys/class/dmi/id/product_uuid")
 
 
-class Host:
+class Host(Reached):
     """One of a laboratory's hosts. Made by `Lab.host`; nothing runs before `start`."""
 
     boot_seconds = 60.0
+    run_seconds = 300.0
+    docker_seconds = 60.0
 
     def __init__(self, network: Network, folder: Path, name: str, index: int, root: Path, door: Door,
                  memory: int) -> None:
@@ -86,21 +88,6 @@ class Host:
             self._machine = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console,
                                              env=environment, start_new_session=True, cwd="/")
         self._wait_begun(None)
-
-    def wait_ssh(self, seconds: float | None = None) -> None:
-        """Until a login works; the console's last words when it does not."""
-        try:
-            self.door.wait(seconds or self.boot_seconds)
-        except LabError as error:
-            raise LabError(f"{error}\n{self.console_tail()}") from error
-
-    def run(self, command: str, check: bool = True, timeout: float = 300, stdin: bytes | None = None) -> str:
-        """A shell command as root over SSH: its output; LabError when it fails and `check`."""
-        return self.door.run(command, check, timeout, stdin)
-
-    def put(self, local: Path, remote: str) -> None:
-        """Copies a file or folder to the host."""
-        self.door.put(local, remote)
 
     def inside(self, command: str, check: bool = True) -> str:
         """A shell command at the machine itself, for when its cable is cut."""
@@ -164,22 +151,6 @@ class Host:
             raise LabError(f"{self._root} cannot be unmounted")
         for part in DISK:
             cache.remove(self._folder / part)
-
-    def wait_docker(self, seconds: float = 60) -> None:
-        """Until its Docker answers."""
-        until(lambda: "Server" in self.run("docker info 2>/dev/null", check=False), f"Docker on {self.name}", seconds,
-              0.3)
-
-    def load_image(self, name: str = IMAGE) -> str:
-        """Puts the test image (busybox, no registry needed) into its Docker; returns its name."""
-        self.wait_docker()
-        if not self.run(f"docker images -q {name}").strip():
-            self.run(f"docker import - {name}", stdin=busybox_tar())
-        return name
-
-    def console_tail(self) -> str:
-        """What it last said while booting."""
-        return tail(self._folder / "console")
 
     def _wait_begun(self, before: int | None) -> None:
         """Until a system other than `before` runs and its cable is where it belongs, in the bridge or cut."""

@@ -14,10 +14,10 @@ import tempfile
 import uuid
 from pathlib import Path
 
-from tests.dockerd import IMAGE, busybox_tar
 from tests.lab import boot, cache, groups
 from tests.lab.host import remember_host_key, write_identity
 from tests.lab.network import Network
+from tests.lab.reached import Reached
 from tests.lab.shell import LabError, sh, tail, until
 from tests.lab.ssh import Door
 
@@ -27,10 +27,12 @@ PROGRAMS = ("qemu-system-x86_64", "qemu-img", "mke2fs", "cpio")
 DISK = ("disk.qcow2", "identity.tar", "console")
 
 
-class Vm:
+class Vm(Reached):
     """One of a laboratory's virtual machines. Made by `Lab.vm`; nothing runs before `start`."""
 
     boot_seconds = 420.0
+    run_seconds = 900.0
+    docker_seconds = 300.0
 
     def __init__(self, network: Network, folder: Path, name: str, index: int, root: Path, door: Door,
                  memory: int) -> None:
@@ -59,21 +61,6 @@ class Vm:
         until(self._answers, f"qemu of {self.name}; it said: {tail(self._folder / 'qemu.log')}", 20)
         if self._is_cut:
             self.cut()
-
-    def wait_ssh(self, seconds: float | None = None) -> None:
-        """Until a login works; the console's last words when it does not."""
-        try:
-            self.door.wait(seconds or self.boot_seconds)
-        except LabError as error:
-            raise LabError(f"{error}\n{self.console_tail()}") from error
-
-    def run(self, command: str, check: bool = True, timeout: float = 900, stdin: bytes | None = None) -> str:
-        """A shell command as root over SSH: its output; LabError when it fails and `check`."""
-        return self.door.run(command, check, timeout, stdin)
-
-    def put(self, local: Path, remote: str) -> None:
-        """Copies a file or folder to the machine."""
-        self.door.put(local, remote)
 
     def is_on(self) -> bool:
         """Does it run?"""
@@ -124,22 +111,6 @@ class Vm:
         groups.remove(self._group)
         for part in DISK:
             cache.remove(self._folder / part)
-
-    def wait_docker(self, seconds: float = 300) -> None:
-        """Until its Docker answers."""
-        until(lambda: "Server" in self.run("docker info 2>/dev/null", check=False), f"Docker on {self.name}", seconds,
-              2)
-
-    def load_image(self, name: str = IMAGE) -> str:
-        """Puts the test image (busybox, no registry needed) into its Docker; returns its name."""
-        self.wait_docker()
-        if not self.run(f"docker images -q {name}").strip():
-            self.run(f"docker import - {name}", stdin=busybox_tar())
-        return name
-
-    def console_tail(self) -> str:
-        """What it last said on its serial line."""
-        return tail(self._folder / "console")
 
     def _install(self, image: Path) -> None:
         """An empty layer over the shared image, and what makes it this machine's."""
