@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ORDER = ("put", "line", "scheduler", "api", "footprint", "masters", "join", "pods", "machines", "death")
+ORDER = ("put", "line", "scheduler", "api", "footprint", "masters", "join", "pods", "machines", "death", "network")
 
 
 def main() -> int:

@@ -12,7 +12,7 @@ import pytest
 
 from runtime.rest import Rest
 from schemas.errors import ApiError
-from tests.hosts.test_masters import _configure, _healthy, _install, _rest, _start
+from tests.hosts import byhand
 from tests.lab import Host, Lab
 
 pytestmark = [pytest.mark.hosts, pytest.mark.timeout(600)]
@@ -27,14 +27,14 @@ class Fleet:
         self.master, *self.workers = hosts
         wheels = lab.wheels()
         for host in hosts:
-            _install(host, wheels, [self.master])
+            byhand.install(host, wheels, [self.master])
             if host is not self.master:
                 host.run("rm -f /etc/kubus/master.json; rmdir /etc/kubus/pki /etc/kubus")
         self.master.run("kubus master pki")
-        _configure(self.master)
-        _start(self.master)
-        _healthy(self.master)
-        self.rest: Rest = _rest(self.master, folder)[0]
+        byhand.configure(self.master)
+        byhand.start(self.master)
+        byhand.healthy(self.master)
+        self.rest: Rest = byhand.rest(self.master, folder)[0]
 
     def token(self, *words: str) -> dict[str, Any]:
         said = self.master.run(f"KUBECONFIG=/etc/kubus/kubeconfig kubus token create -o json {' '.join(words)}")
