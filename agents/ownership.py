@@ -39,7 +39,9 @@ async def seen(engine: Containers, config: AgentConfig) -> Owned:
     found: Owned = {"containers": sorted(c.name for c in await engine.list(ours))}
     images = [pause.IMAGE, *pulled.names(state)]
     found["images"] = sorted([name for name in images if await engine.image(name) is not None])
-    found |= {"mounts": mounts(state)} | (network() if config.pod_network == "routed" else {})
+    found |= {"mounts": mounts(state)}
+    if config.pod_network == "routed":
+        found |= await asyncio.to_thread(network)  # pyroute2 runs a loop of its own
     return {**found, "docker networks": sorted(n.name for n in await engine.networks(ours))}
 
 
