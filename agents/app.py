@@ -93,6 +93,8 @@ class Agent:
         self.informers = Informers(bus, (POD, CONFIGMAP, SECRET), node=config.node)
         for kind in (POD, CONFIGMAP, SECRET):
             self.informers[kind].on_change(self._listener(kind))
+        self.informers.on_reborn(self.workers.reborn)
+        self.informers.on_reborn(self.reporter.reborn)
 
     def _listener(self, kind: Kind) -> Callable[[str, Any, Any], None]:
         def changed(_key: str, old: Any, new: Any) -> None:

@@ -148,6 +148,7 @@ class Informers:
         self._snapshots = 0
         self._history = self._heralded = ""
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._on_reborn: list[Callable[[], None]] = []
         metrics.offer(self)
 
     def samples(self) -> Iterator[metrics.Sample]:
@@ -164,6 +165,11 @@ class Informers:
     def tick(self) -> str:
         """The subject that certifies completeness."""
         return subjects.feed_tick(self._node) if self._node else subjects.TICK
+
+    def on_reborn(self, callback: Callable[[], None]) -> None:
+        """Called, synchronously, when the store turns out to have another history, before its world is applied: what
+        was done and said in the one before may have to be done and said again."""
+        self._on_reborn.append(callback)
 
     def filters(self) -> tuple[str, ...]:
         """What is followed: one subject tree in node mode, so that permissions can guard it."""
@@ -269,6 +275,8 @@ class Informers:
             self.revision = newest
             for cache in self._caches.values():
                 cache.forget_revisions()
+            for callback in self._on_reborn:
+                callback()
         request_id.set("")
         for cache in self._caches.values():
             alive = [key for (c, key), frame in fresh.items() if c is cache and frame.type != "DELETED"]

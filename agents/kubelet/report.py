@@ -60,6 +60,7 @@ class Reporter:
         self._busy: set[str] = set()
         self._sent: dict[str, PodStatus] = {}
         self._failures: dict[str, int] = {}
+        self._lives = 0
         self._news = asyncio.Event()
 
     def status(self, pod: Pod, status: PodStatus, request: str) -> None:
@@ -77,6 +78,13 @@ class Reporter:
         """The API has no such pod any more: nothing is to be said of it."""
         for memory in (self._notes, self._due, self._sent, self._failures):
             memory.pop(uid, None)
+
+    def reborn(self) -> None:
+        """The store was put back to an earlier state: nothing of what was to be said concerns it, least of all that a
+        pod is gone which it wants."""
+        self._lives += 1
+        for memory in (self._notes, self._due, self._sent, self._failures):
+            memory.clear()
 
     def _put(self, note: Note, pause: float) -> None:
         uid = note.pod.metadata.uid
@@ -116,12 +124,14 @@ class Reporter:
 
     async def _send(self, uid: str, note: Note) -> None:
         request_id.set(note.request)
+        life = self._lives
         try:
             await self._say(note)
         except (NotFound, Conflict):
             self.forget(uid)  # gone, or another pod of that name
         except KubusError as error:
-            self._again(uid, note, error)
+            if life == self._lives:
+                self._again(uid, note, error)
         else:
             self._failures.pop(uid, None)
         finally:
@@ -142,10 +152,11 @@ class Reporter:
             await self._api.delete(POD, meta.namespace, meta.name, uid=meta.uid, grace=0)
             self.forget(meta.uid)
             return
-        before = self._sent.get(meta.uid) or note.pod.status
+        before, life = self._sent.get(meta.uid) or note.pod.status, self._lives
         body = {"metadata": {"uid": meta.uid}, "status": patch_of(before, note.status)}
         await self._api.patch(POD, meta.namespace, meta.name, body, subresource="status", type="strategic")
-        self._sent[meta.uid] = note.status
+        if life == self._lives:
+            self._sent[meta.uid] = note.status
 
 
 def is_on_the_way(before: PodStatus | None, status: PodStatus) -> bool:

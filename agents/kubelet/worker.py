@@ -72,6 +72,8 @@ class Inbox:
     def __init__(self, pod: Pod, held: Supplies, request: str = "") -> None:
         self.pod, self.supplies, self.request = pod, held, request
         self.woken = asyncio.Event()
+        self.unsaid = False
+        """Whoever was told the status may have forgotten it."""
 
     def put(self, pod: Pod, held: Supplies, request: str = "") -> None:
         """A newer pod, or newer supplies for it. Our own status coming back wakes nobody."""
@@ -116,6 +118,8 @@ class Worker:
     async def _turn(self, tasks: asyncio.TaskGroup) -> bool:
         """One look, decision and wait; whether the pod is done."""
         self.inbox.woken.clear()
+        if self.inbox.unsaid:
+            self.inbox.unsaid, self._said = False, None
         request_id.set(self.inbox.request)
         pod, now = self.inbox.pod, self._parts.now()
         try:
@@ -126,7 +130,7 @@ class Worker:
         self._notice(pod, seen, now)
         turn = plan(pod, seen, self._memory, now)
         self._report(pod, turn.status)
-        if turn.done:
+        if turn.done and self.inbox.pod.metadata.deletion_timestamp is not None:  # and nobody wants it back meanwhile
             return True
         job = Job(pod, self.inbox.supplies, seen, self._voice(pod))
         for action in turn.actions:

@@ -61,9 +61,9 @@ class Workers:
         name = f"pod {meta.namespace}/{meta.name}"
         task = asyncio.create_task(keep(name, Worker(inbox, self._parts).run), name=name)
         self._tasks[meta.uid] = task
-        task.add_done_callback(lambda _: self._end(meta.uid))
+        task.add_done_callback(lambda ended: self._end(meta.uid, inbox, ended.cancelled()))
 
-    def _end(self, uid: str) -> None:
+    def _end(self, uid: str, inbox: Inbox, cancelled: bool) -> None:
         self._tasks.pop(uid, None)
         self._inboxes.pop(uid, None)
         if uid in self._orphans:
@@ -73,6 +73,9 @@ class Workers:
             if again is not None:
                 self._start(again)
                 return
+        elif inbox.pod.metadata.deletion_timestamp is None and not cancelled:
+            self._start(inbox)  # wanted again between its worker's last look and now
+            return
         else:
             self._finished.add(uid)  # still in the feed until the API has heard of it
         self._ended(uid)
@@ -85,6 +88,14 @@ class Workers:
             if inbox.pod.metadata.deletion_timestamp is None:
                 inbox.put(_deleted(inbox.pod, self._parts.now()), inbox.supplies)
         self._finished.discard(uid)
+
+    def reborn(self) -> None:
+        """The store was put back to an earlier state. It may want what was finished for good, and does not know what
+        was said since: everything is decided and said anew."""
+        self._finished.clear()
+        for inbox in self._inboxes.values():
+            inbox.unsaid = True
+            inbox.woken.set()
 
     def orphan(self, uid: str) -> None:
         """Containers of a pod that nobody wants."""

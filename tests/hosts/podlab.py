@@ -304,7 +304,7 @@ def move(net: PodLab, host: Host, prefix: str, gateway: str, bridge: str) -> Non
     net.lab.network.ip("link", "set", host.name, "master", bridge)
     old = host.inside("ip -4 -o address show dev host0 scope global").split()[3]
     host.inside(f"ip address add {prefix}.{10 + host.index}/24 dev host0; ip address del {old} dev host0; "
-                f"ip route replace default via {gateway}")
+                f"ip route replace default via {gateway} proto static")  # as networkd had it
 
 
 def internal(net: PodLab, name: str) -> str:

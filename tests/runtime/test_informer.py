@@ -98,7 +98,12 @@ async def test_another_history_is_believed_at_once() -> None:
     made, cache, told = informers()
     feed(made, Mark.RESET, frame("a", 50), frame("b", 90), tick(90, history="h1"), Mark.SYNCED)
     told.clear()
+    reborn: list[int] = []
+    made.on_reborn(lambda: reborn.append(len(told)))
+    feed(made, Mark.RESET, frame("a", 50), frame("b", 90), Mark.SYNCED, tick(90, history="h1"))
+    assert reborn == [], "the same history"
     feed(made, Mark.RESET, frame("a", 5, "of old"), frame("c", 6), Mark.SYNCED, tick(7, history="h2"))
+    assert reborn == [0], "once, and before its world is applied"
     assert sorted(told) == [("ns/a", "50", "of old"), ("ns/b", "90", None), ("ns/c", None, "6")]
     assert (made.revision, len(cache)) == (7, 2)
     feed(made, frame("a", 8))
