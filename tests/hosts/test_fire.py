@@ -18,7 +18,7 @@ import pytest
 from tests.dockerd import IMAGE
 from tests.hosts.fleet import Container, Fleet, uids
 from tests.hosts.workloads import deployment
-from tests.lab import Host, Lab
+from tests.lab import Host, Lab, LabError
 from tests.lab.plays import Plays
 
 pytestmark = [pytest.mark.hosts, pytest.mark.timeout(900)]
@@ -58,6 +58,17 @@ def settled(fleet: Fleet, apps: dict[str, int]) -> bool:
     return counts == apps and sorted(c.uid for c in everywhere(fleet)) == sorted(uids(pods))
 
 
+def settle(fleet: Fleet, apps: dict[str, int], what: str, seconds: float = 60) -> float:
+    """Seconds until it is settled; else LabError with what there is instead."""
+    try:
+        return fleet.wait(lambda: settled(fleet, apps), what, seconds)
+    except LabError as error:
+        runs = "\n".join(str(container) for container in sorted(everywhere(fleet)))
+        pods = fleet.kubectl("get", "nodes,deployments,pods", "-o", "wide")
+        uids_ = fleet.kubectl("get", "pods", "-o", "custom-columns=NAME:.metadata.name,UID:.metadata.uid")
+        raise LabError(f"{error}\n{pods}\n{uids_}\non the machines:\n{runs}") from error
+
+
 def burn(fleet: Fleet, host: Host) -> None:
     fleet.api.close()
     host.kill()
@@ -87,7 +98,7 @@ def masters_of(host: Host) -> tuple[set[str], set[str]]:
 def test_another_machine_becomes_the_master_and_all_nodes_follow(fleet: Fleet, lab: Lab, tmp_path: Path) -> None:
     before = {"kept": 3, "grown": 1, "lost": 2}
     fleet.apply(*(deployment(app, count) for app, count in before.items()))
-    fleet.wait(lambda: settled(fleet, before), "the pods to run", 60)
+    settle(fleet, before, "the pods to run")
     promised, ran = truth(fleet), everywhere(fleet)
     backup = tmp_path / "cluster.backup"
     fleet.plays.play("backup.yml", "-e", f"kubus_backup={backup}")
@@ -97,11 +108,11 @@ def test_another_machine_becomes_the_master_and_all_nodes_follow(fleet: Fleet, l
     fleet.apply(deployment("grown", 3), deployment("late", 3))
     fleet.kubectl("delete", "deployment", "lost")
     fleet.kubectl("create", "configmap", "late")
-    fleet.wait(lambda: settled(fleet, {"kept": 3, "grown": 3, "late": 3}), "the changes", 60)
+    settle(fleet, {"kept": 3, "grown": 3, "late": 3}, "the changes")
 
     burn(fleet, fleet.master)
     took = restore(fleet, lab.host("m2", 2), backup)
-    follow = fleet.wait(lambda: settled(fleet, before), "the world of the backup", 60)
+    follow = settle(fleet, before, "the world of the backup")
     print(f"\nanother machine: restore.yml took {took:.1f} s, the pods were those of the backup {follow:.1f} s later")
     assert unaltered(fleet, promised) == []
     assert {c for c in ran if not c.pod.startswith("lost-")} <= everywhere(fleet), "an untouched container restarted"
@@ -111,7 +122,7 @@ def test_another_machine_becomes_the_master_and_all_nodes_follow(fleet: Fleet, l
         fleet.wait_ready(name, 30)
     assert fleet.master.address in fleet.kubeconfig.read_text()
     fleet.apply(deployment("after", 3))
-    fleet.wait(lambda: settled(fleet, {**before, "after": 3}), "new pods under the new master", 60)
+    settle(fleet, {**before, "after": 3}, "new pods under the new master")
 
 
 def unaltered(fleet: Fleet, promised: dict[str, Any]) -> list[str]:
@@ -129,11 +140,11 @@ def test_at_the_same_address_the_nodes_come_by_themselves(fleet: Fleet, tmp_path
     fleet.plays.play("backup.yml", "-e", f"kubus_backup={backup}")
     fleet.kubectl("delete", "deployment", "after")
     fleet.apply(deployment("late", 2))
-    fleet.wait(lambda: settled(fleet, {"kept": 3, "grown": 1, "lost": 2, "late": 2}), "the changes", 60)
+    settle(fleet, {"kept": 3, "grown": 1, "lost": 2, "late": 2}, "the changes")
 
     burn(fleet, fleet.master)
     took = restore(fleet, fleet.master, backup, "--limit", "masters")
-    follow = fleet.wait(lambda: settled(fleet, before), "the world of the backup", 90)
+    follow = settle(fleet, before, "the world of the backup", 90)
     print(f"\nsame address: restore.yml took {took:.1f} s, the pods were those of the backup {follow:.1f} s later")
     assert unaltered(fleet, promised) == []
     assert {c for c in ran if not c.pod.startswith("after-")} <= everywhere(fleet), "an untouched container restarted"
