@@ -133,6 +133,8 @@ class Agent:
             return "the node is not registered yet"
         if self.network and self.network.trouble:
             return self.network.trouble
+        if self.bus.turned_away:
+            return f"the masters let this node in no more ({self.bus.turned_away}): it was removed, or they are others"
         return "" if self.feed.complete else "the node's feed is not complete yet"
 
     async def run(self) -> None:

@@ -53,7 +53,7 @@ def status(at: Places, ask: bool = False) -> Status:
     trouble = _trouble(config.debug_port)
     if not trouble and expires and expires < time.time():
         trouble = "its credential has ended and no master renewed it"
-    # its own health does not tell: a node that was removed runs on as one whose masters are away does
+    # its own health tells it only when a bus server answered: where none does, a removed node looks like any other
     known = _known(config, at) if ask else None
     if known is False:
         trouble = "the masters know this node no more: it was removed"

@@ -87,6 +87,11 @@ class Bus:
         return self._connection.connected
 
     @property
+    def turned_away(self) -> str:
+        """How the bus refused our credential when it was last asked; "" when it did not. We go on trying."""
+        return self._connection.turned_away
+
+    @property
     def epoch(self) -> int:
         """How many connections were made so far."""
         return self._connection.epoch

@@ -37,6 +37,7 @@ CANCEL_SECONDS = 2.0
 """Longer than it takes to take leave of a server, or of one that is silent."""
 UNSENT_BYTES = 8 * 1024 * 1024
 """More than this unsent: a publisher waits for the server first."""
+_TURNED_AWAY = re.compile(r"authorization violation|authentication (expired|revoked|error)", re.IGNORECASE)
 _REFUSED = re.compile(r"permissions violation for (publish|subscription) to ['\"]([^'\"]*)['\"]", re.IGNORECASE)
 
 
@@ -81,6 +82,11 @@ class Connection:
     @property
     def connected(self) -> bool:
         return self._client is not None
+
+    @property
+    def turned_away(self) -> str:
+        """How the server refused our credential when it was last asked; "" when it did not."""
+        return self.last_error if not self.connected and _TURNED_AWAY.search(self.last_error) else ""
 
     async def open(self, *, wait: bool) -> None:
         """Start. `wait`: return only when connected, however long it takes; else raise Unreachable after one try."""

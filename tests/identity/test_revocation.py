@@ -45,6 +45,7 @@ async def test_a_removed_node_is_cut_off_within_seconds_and_stays_out(master: Ma
     api = Api(BusTransport(bus))
     await api.create(NODE, Node(api_version="v1", kind="Node", metadata=ObjectMeta(name="gone")))
     assert await let_in(master, thief)
+    assert bus.turned_away == ""
     began = time.monotonic()
     master.rest.json("POST", "/kubus/v1/nodes/gone/revoke", body={})
     async with asyncio.timeout(5):
@@ -52,6 +53,9 @@ async def test_a_removed_node_is_cut_off_within_seconds_and_stays_out(master: Ma
             await asyncio.sleep(0.005)
     assert time.monotonic() - began < 3.0
     assert not await let_in(master, thief)
+    async with asyncio.timeout(5):
+        while "uthorization" not in bus.turned_away:  # what the agent's own health says of it
+            await asyncio.sleep(0.005)
     master.rest.json("POST", "/kubus/v1/nodes/gone/revoke", body={})  # safe to repeat
     await bus.close()
     with pytest.raises(NotFound, match="no machine joined as never"):
