@@ -73,6 +73,10 @@ class Graph:
     def keys(self, kind: Kind) -> Keys:
         """Which keys a change of this kind wakes."""
         def changed(world: World, old: Any, new: Any) -> Iterable[str]:
+            if new is not None and old is not None and new.metadata.uid != old.metadata.uid:
+                # a namesake in its place: the DELETED between them was overtaken (one message is kept per subject)
+                yield from changed(world, old, None)
+                old = None
             if new is None:
                 self.gone.add(old.metadata.uid)
                 yield from (self.key(k, child) for k, child in self.dependents(world, old.metadata.uid))

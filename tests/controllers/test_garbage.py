@@ -120,6 +120,22 @@ def test_an_owner_of_the_same_name_is_not_the_owner() -> None:
     assert y.names() == {"replicasets/web"}
 
 
+def test_an_owner_whose_end_was_overtaken_by_a_namesake_is_gone() -> None:
+    """The mirror keeps one message per subject: a cache that was away sees the old object become the new one."""
+    y = Yard(*family())
+    y.run()
+    before, cache = y.toy.get(DEPLOYMENT, "d", "web"), y.view[DEPLOYMENT]
+    y.view.lag = True
+    y.toy.delete(before)
+    namesake = y.toy.create(replace(before, metadata=replace(before.metadata, uid="another")))
+    y.view.lag, y.view.revision = False, y.toy.revision
+    cache.objects["d/web"] = namesake
+    for listener in cache.listeners:
+        listener("d/web", before, namesake)
+    y.run()
+    assert y.names() == {"deployments/web"}
+
+
 def test_an_owner_the_cache_has_not_seen_is_looked_up() -> None:
     y = Yard(pod("a", owners=(owner(rs(), "ReplicaSet"),)))
     y.view.lag = True
