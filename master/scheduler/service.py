@@ -36,8 +36,9 @@ from runtime.supervise import serve
 from schemas.coordination.lease import LEASE
 from schemas.core.namespace import NAMESPACE
 from schemas.core.node import NODE
-from schemas.core.pod import POD
+from schemas.core.pod import POD, Pod
 from schemas.errors import KubusError, NotFound
+from schemas.meta.object import key_of
 
 from .assumed import Assumed
 from .cycle import Candidate, Decision
@@ -167,7 +168,8 @@ class Scheduler:
     def _refused(self, waiting: Waiting, decision: Decision, flights: asyncio.TaskGroup) -> None:
         room = self.desk.make_room(waiting)
         if room is not None:
-            flights.create_task(self._evict(waiting, room), name=f"preempt for {waiting.key}")
+            victims = tuple(pod for key in room.victims if (pod := self.informers[POD].get(key)) is not None)
+            flights.create_task(self._evict(waiting, room, victims), name=f"preempt for {waiting.key}")
         self.reports.say(waiting, decision.message, self.desk.nominated(waiting.key))
         self.recorder.event(waiting.pod, "FailedScheduling", decision.message, warning=True)
         m = waiting.pod.metadata
@@ -182,21 +184,19 @@ class Scheduler:
             scores={candidate.node: candidate.total for candidate in best},
             points={candidate.node: candidate.points for candidate in best if candidate.node == decision.node})
 
-    async def _evict(self, waiting: Waiting, room: Preemption) -> None:
-        """Ask the victims to leave. If one cannot be asked now, the pod is decided about again a little later."""
+    async def _evict(self, waiting: Waiting, room: Preemption, victims: tuple[Pod, ...]) -> None:
+        """Ask the victims to leave: these very pods, not later ones of their names. If one cannot be asked now, the
+        pod is decided about again a little later."""
         request_id.set(waiting.request)
         log.info("making room", extra={"pod": waiting.key, "node": room.node, "victims": room.victims})
-        for key in room.victims:
-            victim = self.informers[POD].get(key)
-            if victim is None:
-                continue
+        for victim in victims:
             m = victim.metadata
             try:
                 await self._api.delete(POD, m.namespace, m.name, uid=m.uid)
             except NotFound:
                 continue
             except KubusError as error:
-                log.info("a victim was not deleted", extra={"pod": key, "cause": str(error)})
+                log.info("a victim was not deleted", extra={"pod": key_of(victim), "cause": str(error)})
                 self.desk.no_room(waiting)
                 self._news.set()
                 return
