@@ -1,10 +1,12 @@
 """This node's desired world on its own disk, so that its pods start again when the machine reboots while cut off.
 
-    <state>/desired/{pods,configmaps,secrets}/<namespace>.<name>.<uid>.json
+    <state>/desired/pods/<namespace>.<name>.<uid>.json
+    <state>/desired/{configmaps,secrets}/<namespace>.<name>.json
 
-One file per object (the uid keeps a pod apart from its namesake that is still ending), replaced by rename, readable by
-the owner only. Writes are gathered and done in a thread: a start never waits for the disk. A file that cannot be read
-is passed over and named in the log: the feed will bring it again.
+One file per object, replaced by rename, readable by the owner only. The uid keeps a pod apart from its namesake that is
+still ending; a config map's namesake takes its place, also when it came while nobody looked. Writes are gathered and
+done in a thread: a start never waits for the disk. A file that cannot be read is passed over and named in the log: the
+feed will bring it again.
 """
 
 from __future__ import annotations
@@ -51,7 +53,8 @@ class Disk:
 
     def _path(self, kind: Kind, obj: Resource) -> Path:
         meta = obj.metadata
-        return self._root / kind.plural / f"{meta.namespace}.{meta.name}.{meta.uid}.json"
+        name = f"{meta.namespace}.{meta.name}" + (f".{meta.uid}" if kind is POD else "")
+        return self._root / kind.plural / f"{name}.json"
 
     async def run(self) -> None:
         """Write what changed, a moment after it changed."""
@@ -87,7 +90,11 @@ class Disk:
         folder = self._root / kind.plural
         for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
             try:
-                yield codec.decode(type_, path.read_bytes())
+                found = codec.decode(type_, path.read_bytes())
+                if path == self._path(kind, found):
+                    yield found
+                else:  # of an agent that named its files otherwise: it may be older than the one that has the name
+                    path.unlink()
             except (OSError, msgspec.MsgspecError) as error:
                 log.warning("passing over a cached object", extra={"path": str(path), "error": str(error)})
 

@@ -102,7 +102,8 @@ class Prober:
             return str(error) or type(error).__name__
 
     def close(self) -> None:
-        """Ask no more."""
+        """Ask no more, and know nothing: who asks again begins anew."""
         for task in self._tasks.values():
             task.cancel()
-        self._tasks.clear()
+        for memory in (self._tasks, self._health, self._started):
+            memory.clear()

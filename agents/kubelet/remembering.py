@@ -7,7 +7,21 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from .model import Action, Clean, CreateBox, Failure, Health, Hook, Kill, Memory, Observed, PrepareVolumes, Pull, Stop
+from .model import (
+    Action,
+    Clean,
+    Create,
+    CreateBox,
+    Failure,
+    Health,
+    Hook,
+    Kill,
+    Memory,
+    Observed,
+    PrepareVolumes,
+    Pull,
+    Stop,
+)
 
 V = TypeVar("V")
 
@@ -22,6 +36,8 @@ def begin(memory: Memory, action: Action, now: float) -> Memory:
             return replace(memory, stopping={**memory.stopping, id_: now + grace}, asked=memory.asked | {id_})
         case Kill(id=id_):
             return replace(memory, killed={**memory.killed, id_: now})
+        case CreateBox() | Create() | PrepareVolumes():  # a pod that was wanted back after it had been cleaned up
+            return replace(memory, cleaned=False)
         case _:
             return memory
 

@@ -91,6 +91,8 @@ class Sight:
         """The pod's containers as they are now. Raises EngineDown."""
         if self._lost:
             raise EngineDown("the container engine does not answer")
+        if not self.listed.is_set():  # an agent that begins must not take "not looked yet" for "nothing there"
+            raise EngineDown("the container engine was not asked yet")
         ids = self._of_pod.get(uid, set())
         stale = [id_ for id_ in ids if id_ in self._stale or id_ not in self._found]
         if len(stale) == 1:
@@ -152,9 +154,11 @@ class Sight:
             self._wake(who.uid)
 
     async def relist(self) -> None:
-        """List everything; whatever differs from memory is looked at again. Raises EngineDown."""
+        """List everything; whatever differs from memory is looked at again. Raises EngineDown. What is made
+        meanwhile may be too young for the list: only what was known before can be missing from it."""
+        known_before = tuple(self._pod_of)
         listed = {c.id: c for c in await self._engine.list(self._owner.labels())}
-        for id_ in [i for i in self._pod_of if i not in listed]:
+        for id_ in [i for i in known_before if i in self._pod_of and i not in listed]:
             uid = self._pod_of[id_]
             self._drop(id_)
             self._wake(uid)

@@ -204,7 +204,7 @@ async def test_the_disk_keeps_and_forgets(tmp_path: Path) -> None:
     assert disk._pending == {}
     disk.changed(POD, p, None)
     await disk.flush()
-    (tmp_path / "desired/secrets/default.s..json").write_bytes(b"{broken")
+    (tmp_path / "desired/secrets/default.s.json").write_bytes(b"{broken")
     assert Disk(tmp_path).load(POD, Pod) == ()
     assert Disk(tmp_path).load(SECRET, Secret) == ()
 
