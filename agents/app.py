@@ -95,6 +95,8 @@ class Agent:
             self.informers[kind].on_change(self._listener(kind))
         self.informers.on_reborn(self.workers.reborn)
         self.informers.on_reborn(self.reporter.reborn)
+        self.informers.on_reborn(self.registrar.reborn)
+        bus.on_reconnect(self.registrar.say_again)
 
     def _listener(self, kind: Kind) -> Callable[[str, Any, Any], None]:
         def changed(_key: str, old: Any, new: Any) -> None:

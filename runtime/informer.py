@@ -142,7 +142,7 @@ class Informers:
         self._caches = {(k.group, k.version, k.plural): Cache(k) for k in kinds}
         self._buffer: dict[tuple[Cache, str], Frame] | None = {}
         self._marked = False
-        self._ticked = 0
+        self._ticked = self._last_tick = 0
         self._behind = 0
         self._patient = True
         self._snapshots = 0
@@ -210,7 +210,7 @@ class Informers:
             if self._buffer is not None:
                 self._complete()
             else:
-                self.revision = max(self.revision, frame.revision)
+                self.revision, self._last_tick = max(self.revision, frame.revision), self._ticked
             return
         found = self._find(frame.subject)
         if found is None:
@@ -266,11 +266,13 @@ class Informers:
             return
         newest = max([self._ticked, *(frame.revision for frame in self._buffer.values())])
         reborn = bool(self._history and self._heralded and self._heralded != self._history)
-        if not reborn and self._is_behind(newest):
+        rewound = self._is_rewound(newest)
+        if not reborn and not (rewound and self._ticked > self._last_tick) and self._is_behind(newest):
             return
         fresh, self._buffer = self._buffer, None
         self._history = self._heralded or self._history
-        if reborn or self._behind:
+        self._last_tick = self._ticked
+        if reborn or rewound or self._behind:
             log.warning("the store has another history; beginning anew", extra={"known": self.revision, "now": newest})
             self.revision = newest
             for cache in self._caches.values():
@@ -288,6 +290,14 @@ class Informers:
         self.revision = max(self.revision, newest) if self.synced.is_set() else newest
         self.synced.set()
         log.info("caches are complete", extra={"objects": sum(map(len, self._caches.values())), "revision": newest})
+
+    def _is_rewound(self, newest: int) -> bool:
+        """A node's snapshot older than what we know, under another tick than the last one seen: the store went back
+        within its history, as a machine does that is put back to an older picture of its disks. A publisher's new tick
+        is never older than what was published before, so a newer one proves it; an older one may be that of a lagging
+        copy, which has `PATIENT_SECONDS` to catch up.
+        """
+        return bool(self._node and self.synced.is_set() and newest < self.revision and self._ticked != self._last_tick)
 
     def _is_behind(self, newest: int) -> bool:
         """A snapshot older than what we know: wait until the missing has come, but not for ever.

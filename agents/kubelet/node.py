@@ -117,6 +117,16 @@ class Registrar:
             self._news.set()
         return found
 
+    def say_again(self) -> None:
+        """Whoever was told may have forgotten it: the bus was away, and the masters perhaps with it."""
+        self._said_at = 0.0
+        self._news.set()
+
+    def reborn(self) -> None:
+        """The store was put back to an earlier state: it may not know this node, or not as it is now."""
+        self._node = self._said = self._lease = None
+        self._news.set()
+
     def look_again(self) -> None:
         """Something that the status tells may have changed: the network, our address."""
         self._news.set()

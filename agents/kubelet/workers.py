@@ -45,7 +45,9 @@ class Workers:
         """The pod as it is wanted now."""
         uid = pod.metadata.uid
         if uid in self._finished:
-            return
+            if pod.metadata.deletion_timestamp is not None:
+                return
+            self._finished.discard(uid)  # nobody takes a deletion back, but a store that was put back to before it
         if uid in self._vanished:  # a store that was put back knows it again
             self._vanished[uid] = Inbox(pod, held, request)
             return

@@ -141,6 +141,25 @@ async def test_a_node_does_not_wait_for_ever_and_believes_another_history_at_onc
     assert told[-2:] == [("ns/a", "5", None), ("ns/b", None, "2")]
 
 
+@pytest.mark.parametrize(("ticked", "patient"), [(110, False), (3, True)])
+async def test_a_store_that_went_back_within_its_history_is_believed(ticked: int, patient: bool) -> None:
+    """As when the master's machine is put back to an older picture of its disks: the history's name went back, too."""
+    made, cache, told = informers("n1")
+    reborn: list[int] = []
+    made.on_reborn(lambda: reborn.append(1))
+    feed(made, Mark.RESET, fed("a", 5), fed("b", 6), tick(7, NODE_TICK, "h1"), Mark.SYNCED)
+    feed(made, fed("a", 900), frame("b", 901, type_="DELETED", subject=subjects.feed(
+        FeedId("n1", "configmaps", "ns", "b"))), fed("since", 902))
+    feed(made, Mark.RESET, fed("a", 5), fed("b", 6), tick(ticked, NODE_TICK, "h1"), Mark.SYNCED)
+    if patient:
+        assert reborn == [], "it may be the tick of a copy that lags behind"
+        made.lose_patience(2)
+    assert reborn == [1]
+    assert {key for key in ("ns/a", "ns/b", "ns/since") if cache.get(key)} == {"ns/a", "ns/b"}
+    feed(made, fed("a", 120))
+    assert told[-1] == ("ns/a", "5", "120")
+
+
 async def test_older_news_and_news_of_the_dead_are_refused() -> None:
     made, cache, told = informers()
     feed(made, Mark.RESET, tick(1), Mark.SYNCED, frame("a", 5), frame("a", 4), frame("a", 7, type_="DELETED"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,11 +12,14 @@ from msgspec.structs import replace
 
 from agents.containers import pause
 from agents.containers.fake import Fake
+from agents.kubelet.node import Registrar, Who
+from schemas.core.nodestatus import NodeStatus
 from schemas.core.pod import Pod
 from tests import dockerd
 from tests.agents.waiting import eventually
 
 from .harness import Api, Node, pod, running
+from .test_edges import Beats, NodeApi
 
 pytestmark = pytest.mark.unit
 
@@ -95,3 +99,34 @@ async def test_a_deletion_the_store_still_wants_is_confirmed_to_it(node: Node, f
     node.api.away = False
     put_back(node, replace(marked))
     await eventually("confirmed", lambda: node.api.deleted == [before.metadata.uid])
+
+
+async def test_a_store_put_back_before_the_agent_began_is_no_news_and_yet_obeyed(node: Node, fake: Fake) -> None:
+    """Torn down from what the disk said; the first feed there is wants the pod: nobody told of another history."""
+    before = await started(node, fake)
+    node.api.away = True
+    node.delete(before)
+    await eventually("torn down", lambda: not fake.found and not node.workers.known())
+    node.api.away, node.api.pods = False, {before.metadata.uid: before}
+    node.workers.desired(before, node.held[before.metadata.uid])
+    await eventually("runs again", lambda: runs(fake) == 2)
+
+
+@pytest.mark.parametrize("how", ["older", "unknown", "away"])
+async def test_the_node_says_again_who_it_is(fake: Fake, how: str) -> None:
+    api = NodeApi()
+    registrar = Registrar(Who("n1", {"disk": "ssd"}), api, Beats(), fake, time.time)
+    task = asyncio.create_task(registrar.report())
+    await eventually("registered", registrar.registered.is_set)
+    known = api.objects["Node", "n1"]
+    api.patches.clear()
+    if how == "unknown":
+        del api.objects["Node", "n1"]
+    else:
+        api.objects["Node", "n1"] = replace(known, status=NodeStatus())
+    registrar.say_again() if how == "away" else registrar.reborn()
+    await eventually("said again", lambda: api.patches and ("Node", "n1") in api.objects)
+    if how == "older":
+        await eventually("labels, too", lambda: [p for _, p in api.patches if "labels" in p.get("metadata", {})])
+    await eventually("its status", lambda: [p for _, p in api.patches if "status" in p])
+    task.cancel()
