@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from tests.dockerd import IMAGE
-from tests.hosts.podlab import PodLab, internal, move, routes, second_subnet
+from tests.hosts.podlab import PodLab, internal, move_away, routes, second_subnet
 from tests.lab import Host, Lab
 from tests.lab.shell import until
 
@@ -106,15 +106,11 @@ def _run(net: PodLab) -> None:
             net.hosts[node].run(f"{space} setsid {PYTHON} /root/serve.py >/dev/null 2>&1 </dev/null &")
     _traffic(net, "a2", "n2", "by route")
     prefix = second_subnet(net)
-    try:
-        n3 = net.hosts["n3"]
-        move(net, n3, prefix, f"{prefix}.254", "br1")
-        until(lambda: internal(net, "n3").startswith(prefix), "n3's new address", 30, 0.2)
-        until(lambda: "kubus.vx" in routes(net.hosts["n1"]).values(), "the tunnel", 30, 0.2)
-        net.whole({"a1": "n1", "a3": "n3"}, 90)
-        _traffic(net, "a3", "n3", "through the tunnel")
-    finally:
-        net.lab.network.ip("link", "del", "br1")
+    move_away(net, net.hosts["n3"], prefix)
+    until(lambda: internal(net, "n3").startswith(prefix), "n3's new address", 30, 0.2)
+    until(lambda: "kubus.vx" in routes(net.hosts["n1"]).values(), "the tunnel", 30, 0.2)
+    net.whole({"a1": "n1", "a3": "n3"}, 90)
+    _traffic(net, "a3", "n3", "through the tunnel")
 
 
 def _starts(host: Host) -> None:

@@ -286,11 +286,8 @@ def routes(host: Host) -> dict[str, str]:
 
 
 def second_subnet(net: PodLab) -> str:
-    """A router in the laboratory's namespace; the prefix of its other side."""
+    """A router in the laboratory's namespace; the prefix of its other side, where a host's cable ends in it."""
     lab, prefix = net.lab.network, f"10.{180 + net.lab.number}.0"
-    lab.ip("link", "add", "br1", "type", "bridge", "stp_state", "0", "forward_delay", "0")
-    lab.ip("address", "add", f"{prefix}.254/24", "dev", "br1")
-    lab.ip("link", "set", "br1", "up")
     lab.ip("address", "add", f"{lab.prefix}.254/24", "dev", "br0")
     sh("ip", "netns", "exec", lab.name, "sysctl", "-qw", "net.ipv4.ip_forward=1")
     sh("ip", "route", "replace", f"{prefix}.0/24", "via", f"{lab.prefix}.254")
@@ -299,9 +296,26 @@ def second_subnet(net: PodLab) -> str:
     return prefix
 
 
-def move(net: PodLab, host: Host, prefix: str, gateway: str, bridge: str) -> None:
-    """The machine's only address becomes another one, on another network."""
-    net.lab.network.ip("link", "set", host.name, "master", bridge)
+def move_away(net: PodLab, host: Host, prefix: str) -> None:
+    """The machine's only address becomes another one, behind the router. No bridge there: a bridge's own interface cuts
+    wrapped packets to the MTU (kernel 6.18; plain ones it does not), which made the tunnel look four times slower."""
+    net.lab.network.ip("link", "set", host.name, "nomaster")
+    net.lab.network.ip("address", "add", f"{prefix}.254/24", "dev", host.name)
+    _readdress(host, prefix, f"{prefix}.254")
+
+
+def move_back(net: PodLab, host: Host) -> None:
+    """To where it was; the router is gone."""
+    net.lab.network.ip("address", "flush", "dev", host.name)
+    net.lab.network.ip("link", "set", host.name, "master", "br0")
+    _readdress(host, net.lab.network.prefix, net.lab.control)
+    net.lab.network.ip("address", "del", f"{net.lab.network.prefix}.254/24", "dev", "br0")
+    sh("ip", "route", "del", f"10.{180 + net.lab.number}.0.0/24", check=False)
+    for name in ("n1", "n2"):
+        net.hosts[name].run(f"ip route del 10.{180 + net.lab.number}.0.0/24", check=False)
+
+
+def _readdress(host: Host, prefix: str, gateway: str) -> None:
     old = host.inside("ip -4 -o address show dev host0 scope global").split()[3]
     host.inside(f"ip address add {prefix}.{10 + host.index}/24 dev host0; ip address del {old} dev host0; "
                 f"ip route replace default via {gateway} proto static")  # as networkd had it
@@ -314,4 +328,4 @@ def internal(net: PodLab, name: str) -> str:
     return next((a.address for a in found if a.type == "InternalIP"), "")
 
 
-__all__ = ["POD_CIDR", "PodLab", "ask", "internal", "move", "routes", "second_subnet"]
+__all__ = ["POD_CIDR", "PodLab", "ask", "internal", "move_away", "move_back", "routes", "second_subnet"]

@@ -11,9 +11,9 @@ import pytest
 from schemas.core.node import NODE, Node, NodeSpec
 from schemas.meta.object import ObjectMeta
 from tests.lab import Host, Lab
-from tests.lab.shell import sh, until
+from tests.lab.shell import until
 
-from .podlab import PodLab, ask, internal, move, routes, second_subnet
+from .podlab import PodLab, ask, internal, move_away, move_back, routes, second_subnet
 
 pytestmark = [pytest.mark.hosts, pytest.mark.timeout(600)]
 PODS = {"a1": "n1", "b1": "n1", "a2": "n2", "a3": "n3"}
@@ -92,7 +92,7 @@ def test_containers_of_others_stay_apart(net: PodLab) -> None:
 def test_a_machine_that_moves_to_another_network_is_tunnelled_to(net: PodLab) -> None:
     prefix = second_subnet(net)
     n3 = net.hosts["n3"]
-    move(net, n3, prefix, f"{prefix}.254", "br1")
+    move_away(net, n3, prefix)
     until(lambda: internal(net, "n3") == f"{prefix}.{10 + n3.index}", "the master to know the new address", 10, 0.2)
     net.whole(PODS)
     assert sorted(routes(net.hosts["n1"]).values()) == ["host0", "kubus.vx"]
@@ -115,12 +115,7 @@ def test_a_machine_reboots_and_its_pods_are_back_behind_the_same_ways(net: PodLa
 
 
 def test_back_on_the_first_network_the_tunnel_is_gone(net: PodLab) -> None:
-    move(net, net.hosts["n3"], net.lab.network.prefix, net.lab.control, "br0")
-    net.lab.network.ip("address", "del", f"{net.lab.network.prefix}.254/24", "dev", "br0")
-    net.lab.network.ip("link", "del", "br1")
-    sh("ip", "route", "del", f"10.{180 + net.lab.number}.0.0/24", check=False)
-    for name in ("n1", "n2"):
-        net.hosts[name].run(f"ip route del 10.{180 + net.lab.number}.0.0/24", check=False)
+    move_back(net, net.hosts["n3"])
     net.whole(PODS)
     for host in net.hosts.values():
         until(lambda host=host: set(routes(host).values()) == {"host0"}, "plain routes", 30, 0.2)
