@@ -97,6 +97,7 @@ class Registrar:
         self._said_at = 0.0
         self.trouble = ""
         self._news = asyncio.Event()
+        self._back = asyncio.Event()
         self._towards = towards
         self.address = who.address or machine.address(towards) or LOOPBACK
         self.registered = asyncio.Event()
@@ -121,6 +122,7 @@ class Registrar:
         """Whoever was told may have forgotten it: the bus was away, and the masters perhaps with it."""
         self._said_at = 0.0
         self._news.set()
+        self._back.set()
 
     def reborn(self) -> None:
         """The store was put back to an earlier state: it may not know this node, or not as it is now."""
@@ -158,11 +160,13 @@ class Registrar:
     # ---- the three loops -----------------------------------------------------------------------------------------
 
     async def beat(self) -> None:
-        """Every second, for ever. When told to stop, a last one says that we mean to be back: the pods run on."""
+        """Every second and whenever the bus is back, for ever. When told to stop, a last one says that we mean to be
+        back: the pods run on."""
         try:
             while True:
+                self._back.clear()
                 await self._beat()
-                await asyncio.sleep(BEAT_SECONDS)
+                await _until(self._back, BEAT_SECONDS)
         except asyncio.CancelledError:
             if not await asyncio.to_thread(machine.is_going_down):
                 await self._beat(PAUSE_SECONDS)
@@ -220,11 +224,7 @@ class Registrar:
                 failures += 1
                 log.warning("the node's status was not taken", extra={"error": str(error), "failures": failures})
             pause = _PAUSE(failures) if failures else LEASE_SECONDS
-            try:
-                async with asyncio.timeout(pause):
-                    await self._news.wait()
-            except TimeoutError:
-                continue
+            await _until(self._news, pause)
 
     async def _look(self) -> None:
         """Ask what changes seldom. An engine that is down leaves what was known; so does a cable that is out."""
@@ -268,6 +268,15 @@ class Registrar:
         self._said = None
         await self._say()
         self.registered.set()
+
+
+async def _until(event: asyncio.Event, seconds: float) -> None:
+    """Until it is set, or that long."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return
 
 
 def _nobody(name: str) -> Engine:

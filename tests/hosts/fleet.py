@@ -144,6 +144,10 @@ class Fleet:
         status = self.api.get(f"/api/v1/nodes/{node}").get("status", {})
         return next((c["status"] for c in status.get("conditions", ()) if c["type"] == "Ready"), "")
 
+    def is_free(self, node: str) -> bool:
+        """Ready, and nothing keeps pods off."""
+        return self.ready(node) == "True" and not self.api.get(f"/api/v1/nodes/{node}")["spec"].get("taints")
+
     def wait_ready(self, node: str, seconds: float) -> float:
         return self.wait(lambda: self.ready(node) == "True", f"{node} to be Ready", seconds)
 

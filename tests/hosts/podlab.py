@@ -117,7 +117,8 @@ class PodLab:
             list(pool.map(self._install, self.hosts.values()))
 
     async def _start(self) -> None:
-        self.master = Master(self.folder, pod_cidr=POD_CIDR)
+        # a bare pod must outlive the minute in which its node is taken away and comes again
+        self.master = Master(self.folder, {"podgc-quarantine": 120.0}, POD_CIDR)
         self.gate = await asyncio.start_server(self._carry, self.lab.control, PORT)
         await self.master.__aenter__()
 

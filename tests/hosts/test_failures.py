@@ -26,6 +26,7 @@ LOST = [{"key": f"node.kubernetes.io/{word}", "operator": "Exists", "effect": "N
 @pytest.fixture
 def apps(fleet: Fleet) -> Iterator[None]:
     """`web`: two pods that move on when their machine is lost. `patient`: one that waits, and dwells on w2."""
+    fleet.wait(lambda: all(fleet.is_free(name) for name in fleet.workers), "both workers to take pods", 60)
     fleet.apply(deployment("web", 2), deployment("patient", 1, {
         "nodeSelector": {"kubernetes.io/hostname": "w2"}, "tolerations": LOST}))
     fleet.wait(lambda: nodes_of(fleet.running("web")) == ["w1", "w2"], "web on both workers", 60)
@@ -58,12 +59,12 @@ FAULTS: dict[str, Callable[[Host], None]] = {"cable pulled": pull, "switch dead"
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_lost_machine_is_noticed_and_its_pods_move_on(fleet: Fleet, fault: str) -> None:
     lost = fleet.workers["w2"]
-    patient, kept = uids(fleet.pods("patient")), fleet.containers("w2")
+    patient, web, kept = uids(fleet.pods("patient")), uids(fleet.pods("web")), fleet.containers("w2")
     FAULTS[fault](lost)
     begun = time.monotonic()
     fleet.wait(lambda: fleet.ready("w2") == "Unknown", "w2 to be NotReady", 5 * NOISE)
     noticed = time.monotonic() - begun
-    assert len(uids(fleet.running("web"))) < 2, "a replacement ran before the machine was given up"
+    assert uids(fleet.running("web")) <= web, "a replacement ran before the machine was given up"
     fleet.wait(lambda: nodes_of(fleet.running("web")) == ["w1", "w1"], "both pods of web on w1", 15 * NOISE)
     replaced = time.monotonic() - begun
     print(f"\n{fault}: NotReady after {noticed:.1f} s, replacement Running and ready after {replaced:.1f} s")
@@ -144,6 +145,7 @@ def long_cut(fleet: Fleet, seconds: float) -> None:
     untouched = fleet.containers("w2")
     assert len(untouched) == 2, "the machine gave up pods while nobody told it to"
 
+    time.sleep(1.1)  # Docker's events are asked for by whole seconds: none of before may fall into the first
     since = host.inside("date +%s").strip()
     host.heal()
     ready = fleet.wait_ready("w2", 60)
@@ -176,18 +178,21 @@ def test_a_machine_rebooted_while_cut_off_starts_its_pods_from_its_own_disk(flee
 def test_docker_restarted_and_the_agent_killed_double_nothing(fleet: Fleet) -> None:
     host = fleet.workers["w2"]
     before = fleet.containers("w2")
+    show = "systemctl show --property MainPID --value kubus-agent"
+    killed = host.run(show).strip()
     host.run("systemctl kill --signal=KILL kubus-agent")
-    fleet.wait(lambda: host.run("systemctl is-active kubus-agent", check=False).strip() == "active", "the agent", 30)
+    fleet.wait(lambda: host.run(show).strip() not in ("0", killed), "another agent", 30)
     fleet.wait_ready("w2", 60)
     fleet.wait(lambda: nothing_doubled(fleet), "each pod to run once", 30)
     assert fleet.containers("w2") == before, "the agent's death touched a container"
 
-    pods = uids(fleet.pods("web")) | uids(fleet.pods("patient"))
+    patient = uids(fleet.pods("patient"))
     host.run("systemctl restart docker")
     fleet.wait_ready("w2", 60)
     took = fleet.wait(lambda: nothing_doubled(fleet), "each pod to run once after Docker's restart", 90)
     print(f"\nDocker restarted: all pods ran again after {took:.1f} s")
-    assert uids(fleet.pods("web")) | uids(fleet.pods("patient")) == pods
+    # web may have moved on: a machine without its Docker for more than 5 s is given up by who does not tolerate that
+    assert uids(fleet.pods("patient")) == patient
 
 
 @pytest.mark.usefixtures("apps")

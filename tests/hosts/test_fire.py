@@ -178,7 +178,8 @@ def test_the_agents_record_is_what_is_there_and_reset_goes_by_it(fleet: Fleet) -
     fleet.wait(lambda: record(w1) == reality(w1), "the record to be true", 40)
     assert all(record(w1)[kind] for kind in REALITY), record(w1)
 
-    w1.run("systemctl kill --signal=KILL kubus-agent; rm -r /opt/kubus")  # nobody is there to clean up after himself
+    # nobody is there to clean up after himself
+    w1.run("systemctl kill --signal=KILL kubus-agent; mv /opt/kubus /opt/gone; rm -r /opt/gone")
     fleet.plays.play("reset.yml", "--limit", "w1", "-e", "kubus_verify=true")
     assert record(w1) == {}
     assert not any(reality(w1).values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -33,6 +33,12 @@ def ready(net: PodLab, *names: str, seconds: float = 60) -> None:
     until(lambda: all(net.is_networked(name) for name in names or ("n1", "n2", "n3")), "networks", seconds, 0.2)
 
 
+def sees(address: str, ask: Callable[[], str], what: str) -> None:
+    """One packet may be lost or late where seven kernels' worth of links share two cores; never a wrong address."""
+    said = until(ask, what, 20, 0.2)
+    assert said == address, what
+
+
 def test_every_node_gets_a_range_and_says_when_its_network_is_there(net: PodLab) -> None:
     for pod, node in PODS.items():
         net.run_pod(pod, node)
@@ -51,14 +57,14 @@ def test_pods_reach_pods_on_every_machine_under_their_own_address(net: PodLab) -
 
 def test_pods_and_nodes_and_the_world(net: PodLab) -> None:
     n1, n2 = net.hosts["n1"], net.hosts["n2"]
-    assert net.from_pod("a1", net.outside.place) == n1.address, "masqueraded where it leaves the cluster's pods"
+    sees(n1.address, lambda: net.from_pod("a1", net.outside.place), "masqueraded where it leaves the cluster's pods")
     for node in net.hosts:
-        said = net.from_node(node, net.address("a2"))
-        assert said == (net.hosts[node].address if node != "n2" else net.cidr("n2").replace("0/24", "1"))
+        whom = net.hosts[node].address if node != "n2" else net.cidr("n2").replace("0/24", "1")
+        sees(whom, lambda node=node: net.from_node(node, net.address("a2")), f"a2, asked by {node}")
     net.run_pod("hosted", "n2", host_network=True)
     until(lambda: net.is_ready("hosted"), "a pod on the machine's own network", 60, 0.2)
     for pod in PODS:
-        assert net.from_pod(pod, n2.address) != "", f"{pod} reaches the node n2"
+        until(lambda pod=pod: net.from_pod(pod, n2.address), f"{pod} to reach the node n2", 20, 0.2)
 
 
 def test_what_others_throw_away_is_put_back(net: PodLab) -> None:
@@ -97,9 +103,9 @@ def test_a_machine_that_moves_to_another_network_is_tunnelled_to(net: PodLab) ->
     net.whole(PODS)
     assert sorted(routes(net.hosts["n1"]).values()) == ["host0", "kubus.vx"]
     assert set(routes(n3).values()) == {"kubus.vx"}
-    said = net.from_node("n1", net.address("a3"))
-    assert said == net.cidr("n1").replace("0/24", "1"), "a node's own packets go through the tunnel and come back so"
-    assert net.from_pod("a1", net.outside.place) == net.hosts["n1"].address
+    sees(net.cidr("n1").replace("0/24", "1"), lambda: net.from_node("n1", net.address("a3")),
+         "a node's own packets go through the tunnel and come back so")
+    sees(net.hosts["n1"].address, lambda: net.from_pod("a1", net.outside.place), "the world, asked by a1")
     n3.inside("docker exec $(docker ps -q --filter label=io.kubus.pod.name=a3 --filter label=io.kubus.role=container)"
                 " sh -c 'head -c 3000000 /dev/zero > /www/large'")
     assert len(net.from_pod("a1", net.address("a3"), "/large")) >= 3_000_000, "large packets fit"
@@ -130,8 +136,8 @@ def test_a_node_that_comes_back_with_another_range(net: PodLab) -> None:
     ghost = Node(metadata=ObjectMeta(name="ghost"), spec=NodeSpec(pod_cidr=before, pod_cidrs=(before,)))
     net.loop.do(net.master.api.create(NODE, ghost))
     host.run("systemctl start kubus-agent")
+    until(lambda: net.cidr("n2") not in ("", before), "another range", 60, 0.2)
     ready(net, "n2")
-    assert net.cidr("n2") not in ("", before)
     until(lambda: net.address("a2").rsplit(".", 1)[0] == net.cidr("n2").rsplit(".", 1)[0],
           "the pod to get a sandbox in the new range", 60, 0.2)
     net.whole(PODS)

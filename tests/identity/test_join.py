@@ -223,13 +223,15 @@ def test_strangers_can_send_little_and_not_often(master: Master) -> None:
     with pytest.raises(TooLarge):
         send(master, JOIN, {"token": "x" * 20_000})
     codes: list[str] = []
-    for _ in range(90):
+    trust = ssl.create_default_context(cafile=str(master.places.pki / "ca.crt"))
+    while "TooManyRequests" not in codes:
+        assert len(codes) < 600, "the bucket never empties"
         try:
-            masters._once(master.url, ssl.create_default_context(cafile=str(master.places.pki / "ca.crt")), "POST",
-                          RENEW, {})
+            masters._once(master.url, trust, "POST", RENEW, {})
         except ApiError as error:
             codes.append(type(error).__name__)
-    assert {"BadRequest", "TooManyRequests"} == set(codes)
+    assert codes.count("BadRequest") == len(codes) - 1
+    assert len(codes) > 30
     time.sleep(3)  # the bucket fills again for the next test
 
 

@@ -129,17 +129,17 @@ async def test_where_the_masters_are_now_is_told_kept_and_used(hasty: Master) ->
 
 @pytest.mark.etcd
 @pytest.mark.nats
-async def test_with_the_api_server_away_the_agent_still_reconnects(hasty: Master) -> None:
-    at = await asyncio.to_thread(hasty.join, "patient")
-    bus = await hasty.bus(at, wait=True)
-    hasty.apiserver.stop(9)
+async def test_with_the_api_server_away_the_agent_still_reconnects(master: Master) -> None:
+    at = await asyncio.to_thread(master.join, "patient")
+    bus = await master.bus(at, wait=True)
+    master.apiserver.stop(9)
     try:
-        hasty.nats.restart()
+        master.nats.restart()
         await until(lambda: bus.epoch == 2 and bus.connected, 5)
     finally:
         await bus.close()
-        hasty.apiserver.start()
-        await asyncio.to_thread(hasty.until_ready)
+        master.apiserver.start()
+        await asyncio.to_thread(master.until_ready)
 
 
 @pytest.mark.etcd
@@ -186,8 +186,9 @@ async def test_who_leaves_is_known_no_more_and_may_say_so_twice(hasty: Master, m
         hasty.rest.json("GET", "/api/v1/nodes/leaver")
     assert await asyncio.to_thread(leaving.leave, at, lambda config: "", said.append) == ""
     assert said[-1] == "this machine is no node"
-    await asyncio.sleep(0.5)
-    assert not await _let_in(hasty, thief)
+    async with asyncio.timeout(4):  # a JWT of this master would end by itself a second later
+        while await _let_in(hasty, thief):
+            await asyncio.sleep(0.02)
 
 
 @pytest.mark.etcd

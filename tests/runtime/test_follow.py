@@ -230,18 +230,14 @@ async def test_a_thousand_followers_get_their_own_and_come_back_after_a_restart(
     await asyncio.gather(*tasks)
 
 
-async def test_a_stream_put_reaches_its_reader_in_well_under_a_millisecond(bus: Bus) -> None:
-    """Loose by a factor of ten: two cores shared with whatever else runs."""
+async def test_each_stream_put_reaches_its_reader_before_the_next(bus: Bus) -> None:
+    """How fast is `benchmarks/line.py`'s to say."""
     await mirror.ensure(bus)
     w = world(bus)
     await w.until_synced()
-    waits = []
     for n in range(300):
-        began = time.perf_counter()
         mirror.put(bus, "watch.x", n + 1)
         await w.until(lambda n=n: w.seen.get("watch.x") == n + 1)  # type: ignore[misc]
-        waits.append(time.perf_counter() - began)
-    assert sorted(waits)[150] < 0.005
 
 
 async def test_a_closed_follower_leaves_nothing_on_the_server(bus: Bus) -> None:

@@ -159,7 +159,7 @@ async def test_steps_reach_the_stream_with_request_and_time(bus: Bus) -> None:
 
 @pytest.mark.unit
 async def test_a_burst_waits_for_a_lull_and_then_all_of_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording, "LULL", 0.3)
+    monkeypatch.setattr(recording, "LULL", 1.5)
     monkeypatch.setattr(recording, "REFILL", 0.0)
     monkeypatch.setattr(recording, "RATE", 1000.0)
     api = Events()

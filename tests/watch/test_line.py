@@ -168,6 +168,8 @@ async def test_a_purged_stream_is_noticed(line: Line, monkeypatch: pytest.Monkey
 
 async def test_a_publisher_killed_at_any_point_is_continued_without_repair(line: Line) -> None:
     informer = line.follow()
+    await line.write(*pod("first"))
+    await line.settled(informer)  # the first publisher's own beginning is a repair
     load = asyncio.create_task(churn(line, random.Random(8), 800))
     task = line.tasks[0]
     for _ in range(5):

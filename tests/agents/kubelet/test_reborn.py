@@ -130,3 +130,16 @@ async def test_the_node_says_again_who_it_is(fake: Fake, how: str) -> None:
         await eventually("labels, too", lambda: [p for _, p in api.patches if "labels" in p.get("metadata", {})])
     await eventually("its status", lambda: [p for _, p in api.patches if "status" in p])
     task.cancel()
+
+
+async def test_a_beat_goes_out_when_the_bus_is_back(fake: Fake) -> None:
+    """The silence after which a node counts as dead is not made longer by what is left of a second."""
+    beats = Beats()
+    registrar = Registrar(Who("n1"), NodeApi(), beats, fake, time.time)
+    task = asyncio.create_task(registrar.beat())
+    await eventually("the first", lambda: len(beats.sent) == 1)
+    registrar.say_again()
+    async with asyncio.timeout(0.9):
+        while len(beats.sent) < 2:
+            await asyncio.sleep(0.005)
+    task.cancel()
