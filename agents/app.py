@@ -87,7 +87,7 @@ class Agent:
         self.workers = Workers(Parts(
             engine=engine, sight=self.sight, images=self.images, hands=hands, reports=self.reporter, state=self.state,
             host_ip=lambda: self.registrar.address, now=now, events=self.recorder, steps=self.steps,
-        ))
+        ), lambda _: self.feed.look_for_orphans())
         self.disk = Disk(self.state)
         self.feed = Feed(config.node, self.workers, self.sight, self.disk, api)
         self.informers = Informers(bus, (POD, CONFIGMAP, SECRET), node=config.node)

@@ -80,7 +80,8 @@ class Workers:
             return
         else:
             self._finished.add(uid)  # still in the feed until the API has heard of it
-        self._ended(uid)
+        if not cancelled:
+            self._ended(uid)
 
     def vanished(self, uid: str) -> None:
         """The API has no such pod any more: tear down what is left, with the grace it had."""

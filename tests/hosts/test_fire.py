@@ -63,7 +63,7 @@ def settle(fleet: Fleet, apps: dict[str, int], what: str, seconds: float = 60) -
     try:
         return fleet.wait(lambda: settled(fleet, apps), what, seconds)
     except LabError as error:
-        runs = "\n".join(str(container) for container in sorted(everywhere(fleet)))
+        runs = "\n".join(f"{name} {c}" for name in fleet.workers for c in sorted(fleet.containers(name)))
         pods = fleet.kubectl("get", "nodes,deployments,pods", "-o", "wide")
         uids_ = fleet.kubectl("get", "pods", "-o", "custom-columns=NAME:.metadata.name,UID:.metadata.uid")
         raise LabError(f"{error}\n{pods}\n{uids_}\non the machines:\n{runs}") from error
