@@ -110,16 +110,18 @@ def uncordon(names: tuple[str, ...], kubeconfig: str, context: str) -> None:
 @click.argument("names", nargs=-1, required=True, metavar="NODE…")
 @click.option("--verify", is_flag=True, help="Prove that nothing of ours is left on the machine.")
 @click.option("--force", is_flag=True, help="The machine is gone: only revoke and forget it.")
+@click.option("--with-masters", is_flag=True, help="End the cluster: wipe the named masters, too; name all machines.")
 @click.option("--timeout", type=float, default=300.0, show_default=True, help="Seconds for the drain of each node.")
 @cluster_options
 @output_option
-def remove(names: tuple[str, ...], verify: bool, force: bool, timeout: float, kubeconfig: str, context: str,
-           output: str) -> int:
-    """Drain, clean the machine, revoke its credential, forget it. All machines at once: the cluster ends."""
+def remove(names: tuple[str, ...], verify: bool, force: bool, with_masters: bool, timeout: float, kubeconfig: str,
+           context: str, output: str) -> int:
+    """Drain, clean the machine, revoke its credential, forget it. A master that is a worker too stays a master."""
     from cli.fleet.remove import Remove
     from cli.fleet.remove import remove as work
 
-    asked = Remove(names=names, reach=options.reach(kubeconfig, context), verify=verify, force=force, seconds=timeout)
+    asked = Remove(names=names, reach=options.reach(kubeconfig, context), verify=verify, force=force,
+                   with_masters=with_masters, seconds=timeout)
     return work(asked, options.report(output))
 
 

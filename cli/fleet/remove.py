@@ -1,8 +1,8 @@
 """`kubus node remove`: the node leaves the cluster and the machine is as it was before.
 
 cordon, drain, reset.yml on the machine, revoke its credential, delete Node and Lease, forget it here. With --force, for
-a machine that is gone: revoke and delete only. Masters go last, and only when every machine of the fleet goes: before,
-a master that is a worker too stops being a worker. Refuses to forget a machine whose cleaning failed.
+a machine that is gone: revoke and delete only. A master that is a worker too stops being a worker and serves on; itself
+it goes with --with-masters, last, when nobody is left who needs it. Refuses to forget a machine whose cleaning failed.
 """
 
 from __future__ import annotations
@@ -24,15 +24,12 @@ from .cluster import LEASES, Reach
 from .drain import drain
 from .draining import Flags
 from .playing import play, tell_failures
+from .removing import Order, StillNeeded, nobody_else, order
 from .report import Report
 
 
 class Unmanaged(KubusError):
     """The node's machine was not provisioned from here, so it cannot be cleaned from here."""
-
-
-class StillNeeded(KubusError):
-    """A master cannot go while other machines of the fleet stay."""
 
 
 class Remove(Struct, frozen=True, kw_only=True):
@@ -42,31 +39,36 @@ class Remove(Struct, frozen=True, kw_only=True):
     reach: Reach
     verify: bool = False
     force: bool = False
+    with_masters: bool = False
     seconds: float = 300.0
 
 
 def remove(asked: Remove, report: Report) -> int:
-    """One after the other; 0 when all are gone. What fails with one does not stop the others."""
-    masters, workers = _order(asked)
-    report.begin([*workers, *masters])
-    for name in [*workers, *masters]:
+    """One after the other; 0 when all are gone. What fails with one does not stop the others. Raises StillNeeded."""
+    going = order(asked.names, Inventory(state.inventory()).machines(), with_masters=asked.with_masters)
+    if going.masters and not asked.force:
+        _ask_who_stays(asked, going)
+    report.begin([*going.workers, *going.masters])
+    for name in [*going.workers, *going.masters]:
         try:
-            (_master if name in masters else _one)(asked, name, report)
+            (_master if name in going.masters else _one)(asked, name, report)
         except KubusError as error:
             report.tell(name, "over", words=str(error))
     return 0 if report.end() else 1
 
 
-def _order(asked: Remove) -> tuple[list[str], list[str]]:
-    """(masters, others) of what was named. Raises StillNeeded."""
-    machines = Inventory(state.inventory()).machines()
-    named = [machine for machine in machines if machine.is_master and machine.name in asked.names]
-    stay = [machine.name for machine in machines if machine.name not in asked.names]
-    masters = [machine.name for machine in named if not stay or not machine.is_worker]
-    if masters and stay:
-        raise StillNeeded(f"{', '.join(masters)} is a master and {', '.join(stay)} would stay: a master goes only "
-                          "together with all other machines of its cluster; name them too")
-    return masters, [name for name in asked.names if name not in masters]
+def _ask_who_stays(asked: Remove, going: Order) -> None:
+    """Only the cluster knows the workers of others. Where its end began before it was asked, and may be silent now."""
+    try:
+        nodes = asked.reach.session().get(NODE.path())["items"]
+    except KubusError as error:
+        if state.ending().exists():
+            return
+        raise StillNeeded(f"nobody can tell whether other nodes need {', '.join(going.masters)}: {error}. To forget "
+                          "the masters here and leave the machines as they are say --force; to clean machines of a "
+                          "cluster that is dead play reset.yml") from error
+    nobody_else(going.masters, asked.names, [node["metadata"]["name"] for node in nodes])
+    state.ending().touch(mode=0o600)
 
 
 def _master(asked: Remove, name: str, report: Report) -> None:
@@ -83,6 +85,8 @@ def _master(asked: Remove, name: str, report: Report) -> None:
         return
     _forget_here(inventory, machine)
     state.kubeconfig().unlink(missing_ok=True)
+    if not any(each.is_master for each in inventory.machines()):
+        state.ending().unlink(missing_ok=True)
     report.tell(name, "done", words=_ending(asked))
 
 
@@ -109,7 +113,7 @@ def _one(asked: Remove, name: str, report: Report) -> None:
         inventory.keep_master(name)
     elif machine is not None:
         _forget_here(inventory, machine)
-    report.tell(name, "done", words="is a worker no more and stays a master" if stays else _ending(asked))
+    report.tell(name, "done", words=_stayed(asked) if stays else _ending(asked))
 
 
 def _forget_here(inventory: Inventory, machine: Machine) -> None:
@@ -126,6 +130,12 @@ def _clean(asked: Remove, machine: Machine, report: Report, playbook: str = "res
     tell_failures({machine.name: machine.target}, Pins(state.known_hosts()), report)
     report.say(f"  if the machine is gone: `kubus node remove {machine.name} --force`", machine.name)
     return False
+
+
+def _stayed(asked: Remove) -> str:
+    if asked.force:
+        return "revoked as a worker and stays a master; the machine itself was not touched"
+    return "is a worker no more and stays a master"
 
 
 def _ending(asked: Remove) -> str:

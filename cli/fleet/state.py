@@ -7,7 +7,7 @@ from pathlib import Path
 
 from schemas.errors import KubusError
 
-INVENTORY, KNOWN_HOSTS, KUBECONFIG = "inventory.yml", "known_hosts", "kubeconfig"
+INVENTORY, KNOWN_HOSTS, KUBECONFIG, ENDING = "inventory.yml", "known_hosts", "kubeconfig", "ending"
 
 
 class NotInFleet(KubusError):
@@ -32,6 +32,11 @@ def known_hosts() -> Path:
 def kubeconfig() -> Path:
     """The operator's kubeconfig, when this folder's cluster is a fleet."""
     return folder() / KUBECONFIG
+
+
+def ending() -> Path:
+    """There while the cluster's masters are being removed from here: a second try finds no API left to ask."""
+    return folder() / ENDING
 
 
 def wheels() -> Path:

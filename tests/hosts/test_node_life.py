@@ -33,7 +33,7 @@ def operator(lab: Lab) -> Iterator[Operator]:
         host.start()
     for host in hosts:
         host.wait_ssh()
-    for host in hosts[1:]:
+    for host in hosts:
         host.load_image()  # before provisioning: it belongs to the machine and must outlive the node
     state = Path(tempfile.mkdtemp(prefix="kubus-operator-"))
     yield Operator(lab, state, hosts)
@@ -182,10 +182,32 @@ def test_what_was_learnt_is_an_inventory_for_plain_ansible(operator: Operator) -
     assert ran.stdout.count("SUCCESS") == 2
 
 
+def test_a_master_is_a_worker_too_and_then_a_master_alone(operator: Operator) -> None:
+    assert operator.add(operator.master, user="root")["om"]["result"] == "Ready"
+    assert operator.rows()["om"]["role"] == "master,worker"
+    container = {"name": "c", "image": IMAGE, "command": ["sleep", "36000"]}
+    pods = "/api/v1/namespaces/default/pods"
+    operator.session().create(pods, {
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "onmaster", "labels": {"app": "onmaster"}},
+        "spec": {"nodeName": "om", "terminationGracePeriodSeconds": 1, "containers": [container]}})
+    until(lambda: len(operator.running("onmaster")) == 1, "the pod to run on the master", 60)
+    results = operator.results("node", "remove", "om", "--timeout", "60")
+    assert results["om"]["result"] == "is a worker no more and stays a master"
+    assert operator.pods("onmaster") == []
+    assert operator.node("om") is None
+    assert operator.master.run("docker ps -aq") == ""
+    row = operator.rows()["om"]
+    assert (row["role"], row["status"]) == ("master", "Provisioned")
+    assert "ILL" not in operator.master.run("/usr/local/bin/kubus master status")
+    until(lambda: len(operator.running(APP)) == 4, "the others' pods to run on", 60)
+
+
 def test_the_whole_cluster_goes_and_leaves_bare_machines(operator: Operator) -> None:
-    refused = operator.ran("node", "remove", "om")
+    refused = operator.ran("node", "remove", "om", "o1")
+    assert "say --with-masters" in refused.stderr
+    refused = operator.ran("node", "remove", "om", "--with-masters")
     assert "o1 would stay" in refused.stderr
-    results = operator.results("node", "remove", "om", "o1", "--verify", "--timeout", "60")
+    results = operator.results("node", "remove", "om", "o1", "--with-masters", "--verify", "--timeout", "60")
     assert {name: result["result"] for name, result in results.items()} == dict.fromkeys(
         ("om", "o1"), "removed; nothing is left on the machine")
     assert not (operator.state / "kubeconfig").exists()
