@@ -15,8 +15,9 @@ import msgspec
 from schemas.bus.subjects import heartbeat
 from schemas.coordination.lease import LEASE, Lease
 from schemas.core.node import NODE, Node
+from schemas.meta import conditions
 
-from .node_health import Sight, Signs, State, Timing, Vital, look
+from .node_health import Sight, Signs, State, Timing, Vital, drives_off, look
 from .runner import Informers
 
 SUBJECT = "beat.node.*"
@@ -56,6 +57,7 @@ class Monitor:
         self._beats: dict[str, float] = {}
         self._since: dict[str, float] = {}
         self._ready: dict[str, bool] = {}
+        self._unready: dict[str, float] = {}
         self._leases: dict[str, tuple[float, float]] = {}
         self._sight: Sight | None = None
         self._verdicts: dict[str, Vital] = {}
@@ -101,8 +103,11 @@ class Monitor:
         nodes: dict[str, Node] = {node.metadata.name: node for node in self._informers[NODE].list()}
         for gone in self._beats.keys() - nodes.keys():
             del self._beats[gone]
+            self._ready.pop(gone, None)
         now = self._monotonic()
         self._since = {name: self._since.get(name, now) for name in nodes}
+        unready = (name for name, node in nodes.items() if not self._says_ready(name, node))
+        self._unready = {name: self._unready.get(name, now) for name in unready}
         signs = {name: self._signs(name, node) for name, node in nodes.items()}
         self._sight, self._verdicts = look(self._sight, now, hearing=self._connected(), nodes=signs,
                                            timing=self.timing)
@@ -113,19 +118,28 @@ class Monitor:
             if before.get(name) != self._told[name]:
                 self.poke(name)
 
+    def _says_ready(self, name: str, node: Node) -> bool:
+        """By its last beat; of a node that was not heard yet, or never beats, its status tells."""
+        said = self._ready.get(name)
+        if said is not None:
+            return said
+        ready = conditions.get(node.status.conditions if node.status else (), "Ready")
+        return ready is None or ready.status != "False"
+
     def _signs(self, name: str, node: Node) -> Signs:
         seen, seconds = self._leases.get(name, (None, 40.0))
         beat = self._beats.get(name)
         return Signs(beat=beat, lease=seen, lease_seconds=seconds, beats=beat is not None or is_ours(node),
-                     since=self._since[name])
+                     since=self._since[name], unready=self._unready.get(name))
 
     def sense(self, node: str) -> tuple[Vital, bool, bool, bool, float]:
-        """(vital, ready by its last beat, disrupted, silent for long enough to drive pods off, seconds watched)."""
+        """(vital, ready by its last beat, disrupted, silent or not ready for long enough to drive pods off, seconds
+        watched)."""
         vital = self._verdicts.get(node, Vital(State.UNSURE))
-        sight, timing = self._sight, self.timing
+        sight = self._sight
         if sight is None:
             return vital, False, False, False, 0.0
-        evict = vital.state is State.SILENT and vital.silence > timing.grace + timing.hold
+        evict = drives_off(vital, self.timing)
         return vital, self._ready.get(node, False), sight.disrupted, evict, sight.looked - sight.epoch
 
 

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
-from schemas.core.lostnodes import LOST
+from schemas.core.lostnodes import LOST, NOT_READY
 from schemas.core.node import NODE, Node
 from schemas.core.nodestatus import NodeCondition, NodeStatus
 from schemas.core.pod import POD, Pod
@@ -42,8 +42,8 @@ MIRROR = "kubernetes.io/config.mirror"
 class Given(Struct, frozen=True):
     """The node, what its heartbeats say, and its pods.
 
-    `ready`: the last beat's word. `watching_for`: seconds we have been able to watch. `evict`: it has been silent for
-    long enough to drive pods off.
+    `ready`: the last beat's word. `watching_for`: seconds we have been able to watch. `evict`: it has been silent, or
+    not ready, for long enough to drive pods off.
     """
 
     node: Node
@@ -86,11 +86,14 @@ def _is_dark(node: Node) -> bool:
 
 
 def _drives(given: Given) -> bool:
-    """Whether a lost node drives its pods off. While we are not sure, a standing taint stands."""
+    """Whether a lost node drives its pods off. While we are not sure, a standing taint stands; so does that of a node
+    that says it is not ready, when our own count of for how long begins anew."""
     if given.disrupted:
         return False
-    standing = given.vital.state is State.UNSURE and any(t.key in LOST for t in driving(given.node))
-    return given.evict or standing or not _is_dark(given.node)
+    standing = {taint.key for taint in driving(given.node)}
+    if given.vital.state is State.UNSURE and standing.intersection(LOST):
+        return True
+    return given.evict or (NOT_READY in standing and not _is_dark(given.node))
 
 
 def _status(given: Given, now: datetime) -> list[Action]:
@@ -153,7 +156,7 @@ def _ready_again(pod: Pod, now: datetime) -> SetStatus:
 def _evictions(given: Given, now: datetime) -> Plan:
     """Delete the pods whose toleration is over; say when the next one's will be."""
     taints = driving(given.node)
-    if not taints or (is_lost(given.node) and given.disrupted) or (_is_dark(given.node) and not given.evict):
+    if not taints or (is_lost(given.node) and (given.disrupted or not given.evict)):
         return Plan()
     due: list[Action] = []
     waits = []

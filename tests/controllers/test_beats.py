@@ -49,11 +49,12 @@ class Room:
         said = msgspec.json.encode({"node": node, "ready": True, **more})
         await self.monitor.heard(Message(heartbeat(node), said))
 
-    async def pass_time(self, seconds: float, *beating: str) -> None:
+    async def pass_time(self, seconds: float, *beating: str, down: str = "") -> None:
+        """`down`: its Docker is."""
         for _ in range(int(seconds * 2)):
             self.now += 0.5
             for node in beating:
-                await self.beat(node)
+                await self.beat(node, ready=node != down)
             self.monitor.tick()
 
     def state(self, node: str) -> State:
@@ -82,3 +83,23 @@ async def test_nobody_is_away_for_longer_than_the_most() -> None:
     await room.beat("a", pause=1e9)
     await room.pass_time(MOST_PAUSE + 5.0, "b")
     assert room.state("a") is State.SILENT
+
+
+async def test_a_docker_that_restarts_drives_nobody_off_one_that_stays_away_does() -> None:
+    room = Room()
+    await room.pass_time(10.0, "a", "b")
+    await room.pass_time(4.5, "a", "b", down="a")
+    _, ready, disrupted, evict, _ = room.monitor.sense("a")
+    assert (ready, disrupted, evict) == (False, False, False)
+    await room.pass_time(1.5, "a", "b", down="a")
+    assert room.monitor.sense("a")[2:4] == (False, True)
+    await room.pass_time(0.5, "a", "b")
+    await room.pass_time(3.0, "a", "b", down="a")
+    assert room.monitor.sense("a")[3] is False, "each time counts for itself"
+
+
+async def test_when_every_docker_is_away_that_is_a_disruption() -> None:
+    room = Room()
+    await room.pass_time(10.0, "a", "b")
+    await room.pass_time(9.0, "a", down="a")
+    assert room.monitor.sense("a")[2] is True, "b is silent, a is not ready"

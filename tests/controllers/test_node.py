@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from master.controllers import node
 from master.controllers.node import Given, plan
-from master.controllers.node_health import Sight, Signs, State, Timing, Vital, look
+from master.controllers.node_health import Sight, Signs, State, Timing, Vital, drives_off, look
 from master.controllers.node_taints import stays_for, tolerates
 from schemas.core.lostnodes import NOT_READY, UNREACHABLE
 from schemas.core.node import NODE, Node, NodeSpec, Taint
@@ -162,9 +162,28 @@ def test_after_our_own_restart_standing_taints_stand_but_nobody_goes_before_we_a
 
 
 def test_a_node_that_says_not_ready_gets_the_other_taint() -> None:
-    s = Site(machine(ready="False", reason="KubeletNotReady"), patient("five", 5))
+    s = Site(machine(ready="False", reason="KubeletNotReady"), patient("five", 5), pod("impatient", node="n1"))
+    s.senses.said = (Vital(State.ALIVE, 0.0, 2.0), False, False, False, 1000.0)
+    s.settle()
+    assert (s.taints, s.going) == ({("not-ready", "NoSchedule")}, []), "its Docker may just be restarting"
+    s.senses.said = (Vital(State.ALIVE, 0.0, 5.5), False, False, True, 1000.0)
     s.settle()
     assert s.taints == {("not-ready", "NoSchedule"), ("not-ready", "NoExecute")}
+    assert s.going == ["impatient"]
+    s.toy.tick(5)
+    s.senses.said = (Vital(State.ALIVE, 0.0, 0.0), False, False, False, 0.0)
+    s.settle()
+    assert len(s.taints) == 2, "a new leader counts anew, and lets the taint stand"
+    assert s.going == ["impatient"]
+
+
+def test_in_a_disruption_nodes_that_are_not_ready_keep_their_pods() -> None:
+    s = Site(machine(ready="False", reason="KubeletNotReady"), patient("five", 5), pod("impatient", node="n1"))
+    s.senses.said = (Vital(State.ALIVE, 0.0, 60.0), False, True, True, 1000.0)
+    s.settle()
+    s.toy.tick(60)
+    s.settle()
+    assert (s.taints, s.going) == ({("not-ready", "NoSchedule")}, [])
 
 
 def test_cordon_pressure_and_other_peoples_taints() -> None:
@@ -255,6 +274,32 @@ def test_without_the_bus_nobody_is_judged() -> None:
 def test_disruption(alive: int, silent: int, wanted: bool) -> None:
     nodes = beating(**{f"a{i}": 100.0 for i in range(alive)}, **{f"s{i}": 50.0 for i in range(silent)})
     assert states(Sight(epoch=0.0, looked=100.0), 100.5, nodes)[0].disrupted is wanted
+
+
+@pytest.mark.parametrize(("well", "unready", "silent", "wanted"), [
+    (0, 1, 0, True), (0, 3, 0, True), (1, 1, 0, False), (0, 1, 1, True), (2, 2, 1, True), (3, 1, 1, False),
+])
+def test_nodes_that_are_not_ready_count_as_disrupted(well: int, unready: int, silent: int, wanted: bool) -> None:
+    nodes = beating(**{f"w{i}": 100.0 for i in range(well)}, **{f"s{i}": 50.0 for i in range(silent)})
+    nodes |= {f"u{i}": Signs(beat=100.0, beats=True, unready=99.0) for i in range(unready)}
+    assert states(Sight(epoch=0.0, looked=100.0), 100.5, nodes)[0].disrupted is wanted
+
+
+def test_a_node_that_is_not_ready_is_given_as_long_as_a_silent_one() -> None:
+    for since, wanted in ((100.0, False), (95.5, False), (95.0, True)):
+        nodes = {"a": Signs(beat=100.0, beats=True, unready=since), **beating(b=100.0)}
+        _, verdicts = look(Sight(epoch=0.0, looked=100.0), 100.2, hearing=True, nodes=nodes, timing=T)
+        assert (verdicts["a"].state, drives_off(verdicts["a"], T)) == (State.ALIVE, wanted)
+
+
+def test_when_the_first_docker_is_back_the_others_get_a_fresh_chance() -> None:
+    nodes = {name: Signs(beat=100.0, beats=True, unready=60.0) for name in "abc"}
+    sight, _ = look(Sight(epoch=0.0, looked=100.0), 100.5, hearing=True, nodes=nodes, timing=T)
+    assert sight.disrupted
+    nodes["a"] = Signs(beat=100.0, beats=True)
+    sight, verdicts = look(sight, 101.0, hearing=True, nodes=nodes, timing=T)
+    assert not sight.disrupted
+    assert not any(drives_off(vital, T) for vital in verdicts.values())
 
 
 def test_after_a_disruption_the_still_silent_get_a_fresh_chance() -> None:
