@@ -15,16 +15,25 @@ import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible.module_utils.kubus_engine import ENGINES, is_ours, purgeable, reason
 from ansible.module_utils.kubus_record import installed, settle
 
 DOCUMENTATION = """
 module: kubus_reset
 short_description: Bring a machine back to what it was
-options: {}
+options:
+  part:
+    description: >-
+      machine is all but the footprint and the record, which a verification compares with and a second run goes by;
+      memory is these two.
+    type: str
+    default: all
+  docker: {description: Whether a Docker that came with us goes although others use it., type: bool, default: false}
 """
 
 STATE = "/var/lib/kubus"
-PATHS = ("/etc/kubus", "/opt/kubus", "/usr/local/bin/kubus", "/etc/sysctl.d/60-kubus.conf", STATE)
+PATHS = ("/etc/kubus", "/opt/kubus", "/usr/local/bin/kubus", "/etc/sysctl.d/60-kubus.conf")
+MEMORY = ("before.json", "owned.json")
 ENGINE_PATHS = (
     "/var/lib/docker",
     "/var/lib/containerd",
@@ -40,6 +49,7 @@ ENGINE_PATHS = (
 )
 ENGINE_UNITS = ("docker.socket", "docker.service", "containerd.service")
 ENGINE_GROUP = "docker"
+FORWARDING = "net.ipv4.ip_forward"
 ENVIRONMENT = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_SUSPEND": "1", "LC_ALL": "C"}
 
 
@@ -47,7 +57,7 @@ class Machine:
     """Does a step, or in check mode only says it."""
 
     def __init__(self, check):
-        self.check, self.steps = check, []
+        self.check, self.steps, self.notes = check, [], []
 
     def step(self, words):
         """Whether to go on and do it."""
@@ -198,18 +208,37 @@ def groups_of_control(machine):
                         break  # something lives in it: the verification names it
 
 
-def packages(machine, ours):
-    """Purge ours, unless something that came later needs them."""
-    ours = [name for name in ours if name in known()]
-    while ours:
-        planned = re.findall(r"^(?:Purg|Remv) (\S+)", machine.run("apt-get", "-s", "purge", *ours)[1], re.M)
-        strangers = {name.split(":")[0] for name in planned} - set(ours)
-        if not strangers:
-            break
-        machine.steps.append(f"keep {ours[0]}: {', '.join(sorted(strangers))} may need it")
-        ours = ours[1:]
-    if ours and machine.step(f"purge {', '.join(ours)}"):
-        code, said = machine.run("apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=300", "purge", *ours)
+def choose(machine, before, record, forced):
+    """(packages to purge, whether the engine goes, why it stays). Ours stay where something that came later needs them,
+    and the engine with all that it needs where others use it."""
+    came = set(record.get("packages", []))
+    ours, kept, why = came & known(), {}, ""
+    engines = sorted(set(ENGINES) & came & installed())
+    if engines and not forced:
+        why = reason(lambda: start_engine(machine), record.get("agent", {}), before)
+        kept = dict.fromkeys(engines, why) if why else {}
+    going, kept = purgeable(ours, lambda names: planned(machine, names), kept)
+    machine.notes += [f"keep {name}: {words}" for name, words in sorted(kept.items())]
+    engine = is_ours(came, going, installed())
+    return going, engine, "" if engine or not engines else kept.get(engines[0], "")
+
+
+def start_engine(machine):
+    """A Docker that is stopped does not say what it holds."""
+    if machine.step("start docker.service to ask what it holds"):
+        machine.run("systemctl", "start", "docker.service")
+
+
+def planned(machine, names):
+    """What apt would take away with these."""
+    said = machine.run("apt-get", "-s", "purge", *sorted(names))[1]
+    return {name.split(":")[0] for name in re.findall(r"^(?:Purg|Remv) (\S+)", said, re.M)}
+
+
+def packages(machine, going):
+    """Purge them."""
+    if going and machine.step(f"purge {', '.join(going)}"):
+        code, said = machine.run("apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=300", "purge", *going)
         if code:
             raise OSError(f"apt-get purge failed: {said[-1500:]}")
 
@@ -236,15 +265,23 @@ def accounts(machine, before, engine):
                 machine.run(command, name)
 
 
-def settings(machine, record):
-    """Kernel settings as they were."""
+def settings(machine, record, engine):
+    """Kernel settings as they were. A Docker that came with us and stays forwards packets still."""
+    docker_stays = not engine and bool(set(ENGINES) & set(record.get("packages", [])))
     for key, value in record.get("sysctls", {}).items():
+        if docker_stays and key.replace("/", ".") == FORWARDING:
+            continue
         place = "/proc/sys/" + key.replace(".", "/")
         with open(place, encoding="utf-8") as file:
             now = file.read().strip()
         if now != value and machine.step(f"{key} = {value}"):
             with open(place, "w", encoding="utf-8") as file:
                 file.write(value)
+
+
+def is_there(path):
+    """Whether there is something to remove; an empty mount is somebody's, and is all that may be left."""
+    return os.path.lexists(path) and not (os.path.ismount(path) and not os.listdir(path))
 
 
 def paths(machine, before, record, engine):
@@ -260,55 +297,76 @@ def paths(machine, before, record, engine):
     for path in dict.fromkeys(wanted):
         if path in before.get("file", {}) and path not in PATHS and not os.path.ismount(path):
             continue
-        empty_mount = os.path.ismount(path) and not os.listdir(path)
-        if os.path.lexists(path) and not empty_mount and machine.step(f"remove {path}"):
+        if is_there(path) and machine.step(f"remove {path}"):
             unmount(path)
             remove(path)
 
 
-def reset(machine, before, record):
-    """All of it, in an order in which nothing is pulled from under what still runs."""
-    engine = bool({"docker.io", "docker-ce"} & set(record.get("packages", [])))
+def reset(machine, before, record, part="all", forced=False):
+    """All of it, in an order in which nothing is pulled from under what still runs. Returns why Docker stays, or ""."""
     ours = [os.path.basename(path) for path in glob.glob("/etc/systemd/system/kubus-*.service")]
     units(machine, sorted(ours))
     unit_files(machine)
     made(machine, record.get("agent", {}))
+    going, engine, why = choose(machine, before, record, forced)
     if engine:
         units(machine, [name for name in ENGINE_UNITS if name not in before.get("unit", {})])
         firewall(machine, before)
     tables(machine)
     links(machine, before, engine)
-    packages(machine, record.get("packages", []))
+    packages(machine, going)
     groups_of_control(machine)
     accounts(machine, before, engine)
-    settings(machine, record)
+    settings(machine, record, engine)
     paths(machine, before, record, engine)
+    memory(machine, keep=MEMORY if part == "machine" else ())
     if machine.steps and not machine.check:
         machine.run("systemctl", "daemon-reload")
         machine.run("systemctl", "reset-failed")
+    return why
+
+
+def memory(machine, keep=()):
+    """Our own folder, last: a run that was killed before needs what it says."""
+    left = [os.path.join(STATE, name) for name in sorted(os.listdir(STATE)) if name not in keep] if keep else [STATE]
+    for path in left:
+        if is_there(path) and machine.step(f"remove {path}"):
+            unmount(path)
+            remove(path)
+
+
+def work(module, machine):
+    """What was asked, by the footprint and the record. Returns why Docker stays, or "". Raises OSError."""
+    if module.params["part"] == "memory":
+        memory(machine)
+        return ""
+    with open(f"{STATE}/before.json", encoding="utf-8") as file:
+        before = json.load(file)
+    return reset(machine, before, settle(), module.params["part"], module.params["docker"])
 
 
 def main():
     """See DOCUMENTATION."""
-    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={
+            "part": {"type": "str", "choices": ["all", "machine", "memory"], "default": "all"},
+            "docker": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
     if not os.path.exists(f"{STATE}/before.json"):
-        left = [path for path in PATHS if os.path.lexists(path)]
+        left = [path for path in (*PATHS, STATE) if is_there(path)]
         if left:
             module.fail_json(
                 msg=f"{STATE}/before.json is gone, so nobody can tell what was here before; still here: {left}"
             )
-        module.exit_json(changed=False, steps=[])
-    with open(f"{STATE}/before.json", encoding="utf-8") as file:
-        before = json.load(file)
-    record = settle()
+        module.exit_json(changed=False, steps=[], kept="")
     machine = Machine(module.check_mode)
     try:
-        reset(machine, before, record)
+        kept = work(module, machine)
     except OSError as error:
         module.fail_json(msg=f"{error}; done so far: {machine.steps}")
-    module.exit_json(
-        changed=bool(machine.steps), steps=machine.steps, packages=sorted(installed() & set(record.get("packages", [])))
-    )
+    module.exit_json(changed=bool(machine.steps), steps=machine.steps, notes=machine.notes, kept=kept)
 
 
 if __name__ == "__main__":

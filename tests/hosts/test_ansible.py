@@ -158,11 +158,20 @@ def test_a_drained_machine_has_no_pods_and_gets_them_back(fleet: Fleet) -> None:
 
 def test_reset_leaves_machines_as_they_were(fleet: Fleet) -> None:
     deploy(fleet, 6)
-    played = fleet.play("reset.yml", "--limit", "workers", kubus_verify=True).good()
+    (a2, b1) = fleet.workers
+    b1.run("docker volume create precious")
+    held = fleet.play("reset.yml", "--limit", "b1", kubus_verify=True)
+    assert held.failed["b1"] == 1
+    assert f"Docker stays: it holds what is not of Kubus: volume precious, image {IMAGE}" in held.output
+    assert b1.run("docker volume ls -q").split() == ["precious"]
+    played = fleet.play("reset.yml", "--limit", "workers", kubus_verify=True, kubus_reset_docker=True).good()
     assert all(played.changed[host.name] for host in fleet.workers)
-    assert fleet.workers[0].run(f"docker images -q {IMAGE}").strip()  # its owner's, and his Docker
-    assert fleet.workers[1].run("command -v dockerd iptables || true") == ""
-    assert set(fleet.play("reset.yml", "--limit", "workers", kubus_verify=True).good().changed.values()) == {0}
+    assert a2.run(f"docker images -q {IMAGE}").strip()  # its owner's, and his Docker
+    assert b1.run("command -v dockerd iptables || true; ls -d /var/lib/kubus 2>/dev/null || true") == ""
+    assert set(fleet.play("reset.yml", "--limit", "workers").good().changed.values()) == {0}
+    again = fleet.play("reset.yml", "--limit", "workers", kubus_verify=True)
+    assert set(again.failed.values()) == {1}
+    assert "nothing to compare with" in again.output
 
 
 def test_a_trace_that_is_left_is_named(fleet: Fleet) -> None:

@@ -29,6 +29,7 @@ from tests.lab.plays import Plays
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(5400)]
 LONG = 8.0
 SERVE = "mkdir -p /tmp/www && hostname > /tmp/www/index.html && exec httpd -f -p 8080 -h /tmp/www"
+DOCKER_TOO = ("-e", "kubus_reset_docker=true")  # the test's own image is in it
 TRACES = "ls -d /opt/kubus /etc/kubus /var/lib/kubus 2>/dev/null"
 
 
@@ -204,7 +205,7 @@ def _upgrade(world: World, scratch: Path) -> None:
 
 def _one_leaves_and_returns(world: World) -> None:
     with step("reset.yml of v2, verified"):
-        world.play("reset.yml", "--limit", "v2", "-e", "kubus_verify=true")
+        world.play("reset.yml", "--limit", "v2", "-e", "kubus_verify=true", *DOCKER_TOO)
         assert world.v2.run(f"command -v docker; {TRACES}", check=False).strip() == ""
         assert world.ready("v2") == ""
     with step("kubus node add of v2"):
@@ -217,6 +218,6 @@ def _one_leaves_and_returns(world: World) -> None:
 
 def _back_to_bare(world: World) -> None:
     with step("reset.yml of both, verified"):
-        world.play("reset.yml", "-e", "kubus_verify=true")
+        world.play("reset.yml", "-e", "kubus_verify=true", *DOCKER_TOO)
         for vm in (world.v1, world.v2):
             assert vm.run(TRACES, check=False).strip() == ""
