@@ -183,9 +183,10 @@ class Agent:
             try:
                 self.registrar.set_engine(await self.engine.engine())
                 await self.images.ensure_pause()
+                self.registrar.engine_state("", "preparing")
                 break
             except EngineDown as error:
-                self.registrar.engine_state(str(error))
+                self.registrar.engine_state(str(error), "preparing")
             except ContainersError as error:
                 log.warning("cannot make the pause image", extra={"error": str(error)})
             await asyncio.sleep(RETRY_SECONDS)

@@ -33,7 +33,7 @@ from schemas.kind import Kind
 from schemas.meta import time as moments
 from schemas.meta.object import ObjectMeta, OwnerReference
 
-from ..containers.containers import Containers, Engine, EngineDown, Image
+from ..containers.containers import Containers, ContainersError, Engine, EngineDown, Image
 from . import machine, nodestatus
 from .nodestatus import Facts
 
@@ -48,6 +48,9 @@ IMAGES_SECONDS = 60.0
 LEASES = "kube-node-lease"
 LOOPBACK = "127.0.0.1"
 _PAUSE = exponential(0.2, 2.0, 10.0)
+
+Witness = Literal["events", "questions", "preparing"]
+"""Who can say that the engine is down: the event stream, the node's own questions, the making of the pause image."""
 
 
 class NodeApi(Protocol):
@@ -95,17 +98,24 @@ class Registrar:
         self._node: Node | None = None
         self._said: NodeStatus | None = None
         self._said_at = 0.0
-        self.trouble = ""
+        self._troubles: dict[Witness, str] = {}
         self._news = asyncio.Event()
         self._back = asyncio.Event()
         self._towards = towards
         self.address = who.address or machine.address(towards) or LOOPBACK
         self.registered = asyncio.Event()
 
-    def engine_state(self, trouble: str) -> None:
-        """The engine went (in words) or came ("")."""
-        if trouble != self.trouble:
-            self.trouble = trouble
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the engine; "" when nothing is."""
+        return next((words for words in self._troubles.values() if words), "")
+
+    def engine_state(self, trouble: str, of: Witness = "events") -> None:
+        """The engine went (in words) or came (""), as this witness sees it. Each takes back only its own words: one
+        answer may be late while the event stream lives on, and the stream then has nothing to take back."""
+        before = self.trouble
+        self._troubles[of] = trouble
+        if self.trouble != before:
             self._news.set()
 
     def find_address(self) -> str:
@@ -227,7 +237,8 @@ class Registrar:
             await _until(self._news, pause)
 
     async def _look(self) -> None:
-        """Ask what changes seldom. An engine that is down leaves what was known; so does a cable that is out."""
+        """Ask what changes seldom. An engine that is down leaves what was known; so does a cable that is out. One that
+        answers with a refusal (a list of images while one is being removed) is not down."""
         self.find_address()
         try:
             if self._known is None:
@@ -235,7 +246,11 @@ class Registrar:
             if self._now() - self._images_at >= IMAGES_SECONDS:
                 self._images, self._images_at = await self._engine.images(), self._now()
         except EngineDown as error:
-            self.trouble = self.trouble or str(error)
+            self.engine_state(str(error), "questions")
+            return
+        except ContainersError as error:
+            log.warning("the engine refused to tell of itself", extra={"error": str(error)})
+        self.engine_state("", "questions")
 
     async def _say(self) -> None:
         if self._node is None:
