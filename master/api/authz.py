@@ -128,7 +128,9 @@ def _own_pod(node: str, route: Route, facts: Facts) -> str | None:
 
 
 def may_create(user: User, route: Route, obj: Any) -> None:
-    """After decoding: a node creates only its own Node and Lease. Raises Forbidden."""
-    node = node_of(user)
-    if node and route.kind.plural in {"nodes", "leases"} and obj.metadata.name != node:
-        raise forbidden(user, route, f'node "{node}" can only create its own')
+    """After decoding, whatever the verb that creates: a node makes its own Node and Lease, and events, and nothing
+    else. Raises Forbidden."""
+    node, plural = node_of(user), route.kind.plural
+    if not node or plural == "events" or (plural in {"nodes", "leases"} and obj.metadata.name == node):
+        return
+    raise forbidden(user, route, f'node "{node}" can only create its own Node and Lease, and events')

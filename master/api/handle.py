@@ -93,7 +93,10 @@ async def _served(server: Server, request: Request, notes: Notes) -> Response:
     if request.method == "HEAD":
         raise fail.not_allowed()
     if authz.needs_facts(request.user, route):
-        authz.may(request.user, route, await facts.gather(server, authz.node_of(request.user), route))
+        known = await facts.gather(server, authz.node_of(request.user), route)
+        authz.may(request.user, route, known)
+        if known.missing:  # said here: what somebody makes of that name meanwhile was not decided about
+            raise fail.not_found(route.kind, route.name)
     else:
         authz.may(request.user, route)
     if route.verb == "watch" and not request.streams:

@@ -102,9 +102,40 @@ def parse_yaml(body: bytes) -> Any:
         except NO_JSON:
             pass  # flow-style YAML also starts so
     try:
-        return _plain(yaml.load(body, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+        return _plain(_yaml(body))
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise BadRequest(f"error parsing YAML: {error}") from error
+
+
+def _yaml(body: bytes) -> Any:
+    """The document's value, after a look at its size: a few lines of aliases to aliases unfold to gigabytes.
+
+    Raises ValueError for more values than the body has bytes, which only aliases can say, and for a value in itself.
+    """
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(body)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _size(node, {}) > len(body):
+            raise ValueError("its aliases unfold to more than the document itself")
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """Values, aliases unfolded. `known`: id of a node -> its size, 0 while it is being counted."""
+    found = known.get(id(node))
+    if found == 0:
+        raise ValueError("a value contains itself")
+    if found is None:
+        known[id(node)] = 0
+        inside = node.value if isinstance(node, yaml.SequenceNode) else ()
+        if isinstance(node, yaml.MappingNode):
+            inside = [part for pair in node.value for part in pair]
+        found = known[id(node)] = 1 + sum(_size(part, known) for part in inside)
+    return found
 
 
 def _plain(value: Any) -> Any:

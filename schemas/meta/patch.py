@@ -10,10 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from ..errors import BadRequest, Invalid, TooLarge
 
 MOST_OPERATIONS = 10_000
 """Kubernetes refuses longer JSON patches with 413 (apiserver, maxJSONPatchOperations)."""
+
+MOST_COPIED = 3 * 1024 * 1024
+"""Kubernetes' limit for all copies of one patch together (apiserver, jsonpatch.AccumulatedCopySizeLimit)."""
 
 _ABSENT = object()
 
@@ -37,9 +42,20 @@ def json_patch(doc: Any, operations: Any) -> Any:
         raise BadRequest("a JSON patch must be a list of operations")
     if len(operations) > MOST_OPERATIONS:
         raise TooLarge(f"The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, got {len(operations)}")
+    copied = 0
     for operation in operations:
+        copied += _copies(doc, operation)
+        if copied > MOST_COPIED:
+            raise TooLarge(f"Unable to copy more than {MOST_COPIED} bytes in one JSON patch")
         doc = _apply(doc, operation)
     return doc
+
+
+def _copies(doc: Any, operation: Any) -> int:
+    """Bytes that the operation adds which the patch itself does not hold."""
+    if not isinstance(operation, dict) or operation.get("op") != "copy":
+        return 0
+    return len(msgspec.json.encode(_get(doc, _path(operation, "from"), "copy")))
 
 
 def equal(left: Any, right: Any) -> bool:

@@ -28,13 +28,13 @@ async def run(server: Server, call: Call) -> Response:
     """201 and the object."""
     options.dry_run(call.request)
     sent = decode.of_kind(call)
-    authz.may_create(call.user, call.route, sent)
     return await answered(server, call, msgspec.structs.replace(
         sent, metadata=msgspec.structs.replace(sent.metadata, managed_fields=())))
 
 
 async def answered(server: Server, call: Call, sent: Any) -> Response:
     """Store, and answer 201 with the object. Also what is applied and was not there."""
+    authz.may_create(call.user, call.route, sent)
     restrict.may_register(call.user, call.route, sent)
     written = await store_new(server, call, sent)
     if written.revision:
