@@ -14,9 +14,14 @@ from msgspec.structs import replace
 from agents.join import leaving, masters, said
 from agents.join.places import Places
 from master.api.join import records, tokens
+from master.api.join.desk import Desk, Setup
 from master.api.join.limiting import BURST, MOST_PEERS, RATE, Limiter
 from master.api.join.records import SLACK, Record
+from master.identity.authority import new_authority
+from master.store import keys
+from master.store.memory import MemoryStore
 from runtime.config import BadConfig
+from schemas.core.secret import SECRET
 from schemas.errors import ApiError, Conflict, Forbidden, TooManyRequests, Unauthorized
 from schemas.join import JoinAsk, split_token
 
@@ -73,13 +78,40 @@ def test_a_revocation_is_forgotten_when_it_says_nothing_any_more() -> None:
     record = records.joined(None, ask(), bound=False, other=False, now=0, until=LIFE, generation="g")
     gone = records.revoked(record, 10)
     assert records.revoked(gone, 20) == gone
-    assert records.revocations([gone], LIFE + SLACK - 1) == {"UA": 10}
+    assert records.revocations([gone], LIFE + SLACK - 1) == {"UA": LIFE}, "also what was signed a moment later"
     assert records.revocations([gone], LIFE + SLACK) == {}
     with pytest.raises(Forbidden, match="was removed"):
         records.renewed(gone, "UA", 50)
     with pytest.raises(Conflict, match="key was revoked"):
         records.joined(gone, ask(), bound=True, other=False, now=20, until=LIFE, generation="h")
     assert records.record_of(records.secret_of(gone)) == gone
+
+
+def test_a_token_that_outlives_the_last_jwt_does_not_let_a_removed_key_in_again() -> None:
+    record = records.joined(None, ask(), bound=False, other=False, now=0, until=LIFE, generation="g")
+    gone = records.revoked(record, 10)
+    for now in (LIFE + SLACK + 1, 365 * 24 * 3600):
+        with pytest.raises(Conflict, match="key was revoked"):
+            records.joined(gone, ask(), bound=False, other=False, now=now, until=now + LIFE, generation="h")
+        other = records.joined(gone, ask("UB", "m2"), bound=False, other=False, now=now, until=now + LIFE,
+                               generation="h")
+        with pytest.raises(Conflict, match="key was revoked"):
+            records.joined(records.revoked(other, now), ask(), bound=True, other=False, now=now, until=now + LIFE,
+                           generation="i")
+
+
+async def test_a_record_that_somebody_deleted_counts_no_more() -> None:
+    store = MemoryStore()
+    setup = Setup(ca="", secret=b"s", authority=new_authority(), cluster="k", bus="", servers=(), lifetime=LIFE,
+                  routed=False)
+    desk = Desk(setup, store, lambda _: None)
+    await desk.change("n1", lambda _: Record(node="n1", nkey="UA", machine="m", generation="g", until=1, joined=1))
+    key = keys.key(SECRET, records.NAMESPACE, records.PREFIX + "n1")
+    entry, _ = await store.get(key)
+    assert entry is not None
+    await store.delete(key, entry.revision)
+    assert await desk.record("n1") is None
+    assert await desk.generation("node.n1", fresh=True) == ""
 
 
 def test_a_node_that_no_record_knows_is_not_taken_over() -> None:

@@ -150,6 +150,9 @@ class Desk:
     async def record(self, node: str) -> Record | None:
         """As it is stored now."""
         entry, _ = await self._store.get(keys.key(SECRET, records.NAMESPACE, records.PREFIX + node))
+        if entry is None:
+            self._seen.pop(node, None)  # somebody deleted it: then it counts no more
+            return None
         return self._note(node, entry)
 
     def _known(self, node: str) -> Record | None:

@@ -28,8 +28,15 @@ SLACK = 300
 """Seconds after its JWT's end that a revocation is still told: clocks differ."""
 
 
+KEPT = 366 * 24 * 3600
+"""Seconds that a record remembers a void key: longer than any join token lives, or a token that this key has used would
+let it in again."""
+
+
 class Void(Struct, frozen=True):
-    """A public nkey whose JWTs issued up to `at` are revoked; pointless to say after `until`. Unix seconds."""
+    """A public nkey whose JWTs issued up to `at` are revoked; pointless to say after `until`. Unix seconds. `at` is not
+    the moment of the revocation but the end of the last JWT: the key is good for no other one ever, and a JWT may be
+    signed a moment later, or by a server whose clock is ahead."""
 
     nkey: str
     at: int
@@ -83,7 +90,7 @@ def joined(old: Record | None, ask: JoinAsk, *, bound: bool, other: bool, now: i
     if old.is_live and not bound:
         raise Conflict(f"this machine joined as {ask.node} before: to take the name back with a new key, use a token "
                        f"made by `kubus token create --node {ask.node}`")
-    gone = (Void(old.nkey, now, old.until),) if old.is_live else ()
+    gone = (Void(old.nkey, old.until, old.until),) if old.is_live else ()
     void = _kept((*old.void, *gone), now)
     if ask.nkey in {each.nkey for each in void}:
         raise Conflict("this machine's key was revoked: join with a new one (remove /etc/kubus/agent/node.nk)")
@@ -109,7 +116,7 @@ def revoked(record: Record, now: int) -> Record:
     """Void from now on; a second time changes nothing."""
     if not record.is_live:
         return record
-    return replace(record, revoked=now, void=_kept((*record.void, Void(record.nkey, now, record.until)), now))
+    return replace(record, revoked=now, void=_kept((*record.void, Void(record.nkey, record.until, record.until)), now))
 
 
 def revocations(records: Iterable[Record], now: int) -> dict[str, int]:
@@ -118,7 +125,7 @@ def revocations(records: Iterable[Record], now: int) -> dict[str, int]:
 
 
 def _kept(void: tuple[Void, ...], now: int) -> tuple[Void, ...]:
-    return tuple(each for each in void if each.until + SLACK > now)
+    return tuple(each for each in void if each.until + KEPT > now)
 
 
 def _taken(node: str) -> str:
