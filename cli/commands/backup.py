@@ -34,7 +34,7 @@ def backup(file: Path, config: Path | None, etc: Path, state: Path, output: str)
 @click.option("--address", default="", help="This master's address.  [default: the backup's]")
 @click.option("--member", "members", multiple=True, metavar="NAME=ADDRESS",
               help="Each of the masters that there shall be.  [default: the backup's]")
-@click.option("--overwrite", is_flag=True, help="Even if this machine has an etcd: its data is moved aside.")
+@click.option("--overwrite", is_flag=True, help="Even if this machine has an etcd: it is moved aside, with its keys.")
 @output_option
 def restore(file: Path, config: Path | None, etc: Path, state: Path, units_dir: Path, name: str, address: str,
             members: tuple[str, ...], overwrite: bool, output: str) -> None:
@@ -44,10 +44,13 @@ def restore(file: Path, config: Path | None, etc: Path, state: Path, units_dir: 
     from master.install.topology import Member
 
     parts = [text.partition("=") for text in members]
-    manifest, topology = lay_down(
+    done = lay_down(
         file.resolve(), on_machine(etc.resolve(), state.resolve()), units_dir.resolve(), name=name, address=address,
         members=tuple(Member(who, where) for who, _, where in parts), overwrite=overwrite)
-    say(output, {"id": manifest.id, "revision": manifest.revision, "made": manifest.made, "name": topology.name},
-        lambda: f"{topology.name} is {manifest.cluster} as of {manifest.made}, revision {manifest.revision}; next:\n"
+    manifest, aside = done.manifest, [str(path) for path in done.aside]
+    say(output, {"id": manifest.id, "revision": manifest.revision, "made": manifest.made, "name": done.topology.name,
+                 "aside": aside},
+        lambda: f"{done.topology.name} is {manifest.cluster} as of {manifest.made}, revision {manifest.revision}; "
+                + (f"what was here before is kept: {', '.join(aside)}; " if aside else "") + "next:\n"
                 "systemctl daemon-reload && systemctl enable --now kubus-etcd kubus-nats kubus-apiserver "
                 "kubus-publisher kubus-controllers kubus-scheduler")

@@ -82,6 +82,8 @@ def unpack(file: Path, folder: Path) -> Manifest:
     except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError, msgspec.MsgspecError) as error:
         if isinstance(error, OSError) and not file.exists():
             raise BadArchive(f"{file} is not there") from error
+        if isinstance(error, OSError) and error.errno:  # of the machine (a full disk, no rights), not of the file
+            raise
         raise BadArchive(f"{file} is no whole backup: {error}") from error
     found = sums(folder)
     wrong = sorted(set(manifest.sums.items()) ^ set(found.items()))

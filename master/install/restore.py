@@ -1,51 +1,46 @@
 """`kubus restore`: a backup becomes a master again, here or on a new machine, also under another address.
 
-    unpack, check ─► secrets, master.json ─► configure (new leafs) ─► etcd alone, its tick removed ─► etcd's folder
+    unpack, check ─► rehearse in scratch (rehearsing.py) ─► old etcd, keys, master.json aside ─► new ones in, configure
+                     nothing was touched when it fails      └──────── one failure takes all of it back ─────────┘
 
 etcd goes back to an older revision. Who followed the mirror would refuse all of it as old, so the publisher's key is
 removed: the next publisher gives the mirror a new history, and followers begin anew (runtime/informer.py). Removing it
 is the only change, so that several masters restored from one file hold the same.
-Refuses to touch an etcd that has data, unless told to: then that data is moved aside, never deleted.
+Refuses to touch an etcd that has data, unless told to. What was here is never deleted: it lies beside its place as
+`…-before-<time>`, and every message names it.
 """
 
 from __future__ import annotations
 
-import asyncio
-import os
+import contextlib
 import shutil
-import signal
-import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
-from master.store import keys
-from master.store.connection import Connection, Credentials
-from master.store.etcd import EtcdStore
-from master.store.server import Peer, etcd_command, etcd_environment
-from master.store.snapshot import snapshot
-from master.store.store import StoreUnavailable
 from schemas.errors import KubusError
 
-from .archive import DATABASE, PKI, TOPOLOGY, Manifest, unpack
-from .binaries import binary, tool
+from .archive import PKI, TOPOLOGY, Manifest, unpack
 from .machine import configure
+from .moving import Moves
 from .places import Places
-from .ports import free_ports
-from .servers import ETCD_CLIENT, ETCD_SERVER, etcd_tls
-from .topology import Member, Topology, check, host
+from .rehearsing import CannotRestore, rehearse
+from .topology import Member, Topology, check
 
-START_SECONDS = 60.0
-ALONE = "restoring"
+UNTOUCHED = "what was on this machine is as it was"
 
 
-class CannotRestore(KubusError):
-    """The backup was not restored; the message says why, and what to do."""
+class Restored(Struct, frozen=True):
+    """Which backup, as which master; `aside`: where the old etcd, keys and master.json lie now."""
+
+    manifest: Manifest
+    topology: Topology
+    aside: tuple[Path, ...] = ()
 
 
 def restored_topology(kept: Topology, name: str, address: str, members: tuple[Member, ...]) -> Topology:
@@ -63,43 +58,42 @@ def restored_topology(kept: Topology, name: str, address: str, members: tuple[Me
 
 
 def read_topology(folder: Path) -> Topology:
-    """The unpacked backup's."""
+    """The unpacked backup's, or a machine's own."""
     return msgspec.json.decode((folder / TOPOLOGY).read_bytes(), type=Topology)
 
 
 def restore(file: Path, places: Places, units: Path, *, name: str = "", address: str = "",
-            members: tuple[Member, ...] = (), overwrite: bool = False) -> tuple[Manifest, Topology]:
+            members: tuple[Member, ...] = (), overwrite: bool = False) -> Restored:
     """Everything but the start of the processes. Raises BadArchive, CannotRestore, BadTopology, NoBinary."""
-    places.state.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".restore-", dir=places.state) as scratch:
-        folder = Path(scratch)
-        manifest = unpack(file, folder / "parts")
-        topology = restored_topology(read_topology(folder / "parts"), name, address, members)
-        _make_room(places, topology, overwrite)
-        _secrets(folder / "parts" / PKI, places)
-        places.configs.joinpath(TOPOLOGY).write_bytes(msgspec.json.format(msgspec.json.encode(topology), indent=2))
-        configure(topology, places, units)
-        forgotten = folder / "forgotten.db"
-        _forget_tick(folder / "parts" / DATABASE, forgotten, folder / "alone", places)
-        peers = [Peer(m.name, f"https://{host(m.address)}:{topology.ports.etcd_peer}") for m in topology.members]
-        _lay(forgotten, folder / "etcd", topology.name, peers, f"{topology.cluster}-{manifest.id}")
-        shutil.rmtree(places.etcd)
-        shutil.move(folder / "etcd", places.etcd)
-        configure(topology, places, units)  # whose the files are
-    return manifest, topology
+    try:
+        places.state.mkdir(parents=True, exist_ok=True)
+        places.configs.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # one scratch beside etcd and one beside the keys: what is ready there needs only a rename
+        with (tempfile.TemporaryDirectory(prefix=".restore-", dir=places.state) as state,
+              tempfile.TemporaryDirectory(prefix=".restore-", dir=places.configs) as etc):
+            parts = Path(state) / "parts"
+            manifest = unpack(file, parts)
+            topology = restored_topology(read_topology(parts), name, address, members)
+            _refuse(places, topology, overwrite)
+            etcd = rehearse(parts, Path(state), topology, f"{topology.cluster}-{manifest.id}")
+            ready = [(etcd, places.etcd), *_ready(parts, Path(etc), topology, places)]
+            aside = _change_places(ready, topology, places, units)
+    except OSError as error:
+        raise CannotRestore(f"{error.filename or places.state}: {error.strerror}; {UNTOUCHED}") from error
+    shutil.rmtree(places.nats / "jetstream", ignore_errors=True)  # a mirror, of what is no more
+    return Restored(manifest, topology, aside)
 
 
-def _make_room(places: Places, topology: Topology, overwrite: bool) -> None:
-    """The old etcd aside, and NATS' mirror away: it shows what is no more."""
-    held = places.etcd.is_dir() and any(places.etcd.iterdir())
-    if held and not overwrite:
-        raise CannotRestore(f"{places.etcd} holds an etcd already; `--overwrite` moves it aside and restores over it")
+def _refuse(places: Places, topology: Topology, overwrite: bool) -> None:
+    if _holds(places.etcd) and not overwrite:
+        raise CannotRestore(f"{places.etcd} holds an etcd already; `--overwrite` moves it and the keys aside and "
+                            "restores in their place")
     if _listens(topology):
         raise CannotRestore("etcd runs on this machine: stop the master's services first (systemctl stop 'kubus-*')")
-    if held:
-        aside = places.etcd.with_name(f"etcd-before-{datetime.now(UTC):%Y%m%dT%H%M%S}")
-        places.etcd.rename(aside)
-    shutil.rmtree(places.nats / "jetstream", ignore_errors=True)
+
+
+def _holds(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
 
 
 def _listens(topology: Topology) -> bool:
@@ -111,72 +105,41 @@ def _listens(topology: Topology) -> bool:
         return link.connect_ex((topology.address, topology.ports.etcd)) == 0
 
 
-def _secrets(source: Path, places: Places) -> None:
-    places.configs.mkdir(parents=True, exist_ok=True, mode=0o700)
-    places.pki.mkdir(exist_ok=True, mode=0o700)
-    for secret in source.iterdir():
-        target = places.pki / secret.name
-        shutil.copyfile(secret, target)
-        target.chmod(0o600)
+def _ready(parts: Path, scratch: Path, topology: Topology, places: Places) -> list[tuple[Path, Path]]:
+    """Keys and master.json, written beside where they belong; (where they are, where they belong)."""
+    pki, told = scratch / PKI, scratch / TOPOLOGY
+    pki.mkdir(mode=0o700)
+    for secret in (parts / PKI).iterdir():
+        shutil.copyfile(secret, pki / secret.name)
+        (pki / secret.name).chmod(0o600)
+    told.write_bytes(msgspec.json.format(msgspec.json.encode(topology), indent=2))
+    return [(pki, places.pki), (told, places.configs / TOPOLOGY)]
 
 
-def _lay(database: Path, directory: Path, name: str, peers: list[Peer], token: str) -> None:
-    """etcd's own tool makes a member's folder of a database."""
-    own = next(peer.url for peer in peers if peer.name == name)
-    command = [
-        str(tool("etcdutl")), "snapshot", "restore", str(database), "--data-dir", str(directory), "--name", name,
-        "--initial-cluster", ",".join(f"{peer.name}={peer.url}" for peer in peers),
-        "--initial-cluster-token", token, "--initial-advertise-peer-urls", own,
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-    if done.returncode:
-        raise CannotRestore(f"etcd's snapshot could not be laid down: {done.stderr.strip()[-400:]}")
-
-
-def _forget_tick(database: Path, out: Path, directory: Path, places: Places) -> None:
-    """The database without the publisher's key: an etcd on the loopback that only this process can enter."""
-    client, peer = free_ports(2)
-    peers = [Peer(ALONE, f"https://127.0.0.1:{peer}")]
-    _lay(database, directory, ALONE, peers, ALONE)
-    server, own = etcd_tls(places, ETCD_SERVER), etcd_tls(places, ETCD_CLIENT)
-    command = etcd_command(
-        str(binary("etcd")), str(directory), f"https://127.0.0.1:{client}", peers[0].url,
-        Credentials(server.ca, server.cert, server.key), name=ALONE, peers=peers, token=ALONE)
-    with _running(command, directory.with_suffix(".log")):
-        asyncio.run(_remove_tick(f"127.0.0.1:{client}", Credentials(own.ca, own.cert, own.key), out))
-
-
-async def _remove_tick(endpoint: str, credentials: Credentials, out: Path) -> None:
-    store, connection = EtcdStore([endpoint], credentials), Connection([endpoint], credentials)
+def _change_places(ready: Sequence[tuple[Path, Path]], topology: Topology, places: Places,
+                   units: Path) -> tuple[Path, ...]:
+    """The old aside, the new in, all or nothing; where the old lies. Raises CannotRestore."""
+    moves, now, aside = Moves(), f"{datetime.now(UTC):%Y%m%dT%H%M%S}", []
     try:
-        async with asyncio.timeout(START_SECONDS):
-            while True:
-                try:
-                    entry, _ = await store.get(keys.TICK)
-                    break
-                except StoreUnavailable:
-                    await asyncio.sleep(0.1)
-        if entry is not None:
-            await store.delete(keys.TICK, entry.revision)
-        with out.open("wb") as file:
-            await snapshot(connection, file)
-    except TimeoutError as error:
-        raise CannotRestore(f"etcd did not start from the backup within {START_SECONDS:g} s") from error
-    finally:
-        await store.close()
-        await connection.close()
+        for new, place in ready:
+            if place.is_file() or _holds(place):
+                aside.append(place.with_name(f"{place.stem}-before-{now}{place.suffix}"))
+                moves.move(place, aside[-1])
+            elif place.is_dir():
+                moves.move(place, new.with_name(f"empty-{place.name}"))
+            moves.move(new, place)
+        configure(topology, places, units)
+    except BaseException as error:
+        stuck = "; ".join(f"{there} belongs at {place}, move it back" for place, there in moves.undo())
+        _configure_again(places, units)
+        if isinstance(error, OSError | KubusError):
+            words = str(error) if isinstance(error, KubusError) else f"{error.filename}: {error.strerror}"
+            raise CannotRestore(f"{words}; {stuck or UNTOUCHED}") from error
+        raise
+    return tuple(aside)
 
 
-@contextmanager
-def _running(command: list[str], log: Path) -> Iterator[None]:
-    with log.open("wb") as words:
-        child = subprocess.Popen(command, stdout=words, stderr=words, env={**os.environ, **etcd_environment()})
-    try:
-        yield
-    finally:
-        child.send_signal(signal.SIGTERM)
-        try:
-            child.wait(20)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+def _configure_again(places: Places, units: Path) -> None:
+    """What is derived from keys and master.json follows them back; else the next `kubus master configure` does it."""
+    with contextlib.suppress(OSError, KubusError, ValueError, msgspec.MsgspecError):
+        configure(read_topology(places.configs), places, units)
