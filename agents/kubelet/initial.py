@@ -43,18 +43,22 @@ def is_initialized(spec: PodSpec, observed: Observed, memory: Memory) -> bool:
 
     The proof matters when old init containers were cleaned away, and when a sidecar is just being restarted.
     """
-    box = observed.box
-    apps = {c.name for c in spec.containers}
-    if box is not None and any(c.name in apps and c.joined == box.id and c.started_at for c in observed.containers):
-        return True
-    return all(is_done(c, observed, memory) for c in spec.init_containers)
+    return not _left(spec, observed, memory)
 
 
 def current(spec: PodSpec, observed: Observed, memory: Memory) -> Container | None:
     """The init container whose turn it is; None when initialized."""
-    if is_initialized(spec, observed, memory):
-        return None
-    return next((c for c in spec.init_containers if not is_done(c, observed, memory)), None)
+    return next(iter(_left(spec, observed, memory)), None)
+
+
+def _left(spec: PodSpec, observed: Observed, memory: Memory) -> tuple[Container, ...]:
+    """The init containers that are not done. One that has run in this sandbox proves that those before it were."""
+    box = observed.box
+    ran = {c.name for c in observed.containers if box is not None and c.joined == box.id and c.started_at}
+    if any(c.name in ran for c in spec.containers):
+        return ()
+    furthest = max((n for n, c in enumerate(spec.init_containers) if c.name in ran), default=0)
+    return tuple(c for c in spec.init_containers[furthest:] if not is_done(c, observed, memory))
 
 
 def turn(spec: PodSpec, observed: Observed, memory: Memory) -> tuple[Container, ...]:

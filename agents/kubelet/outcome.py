@@ -8,6 +8,7 @@ from schemas.core.container import Container
 from schemas.core.pod import Pod
 from schemas.core.podstatus import ContainerStatus, PodStatus
 
+from . import initial
 from .model import Memory, Observed
 from .restart import policy_of, wants_restart
 
@@ -39,10 +40,20 @@ def is_settled(pod: Pod, container: Container, observed: Observed, memory: Memor
     policy = policy_of(pod.spec, container)
     seen = observed.newest(container.name)
     if is_lost(pod, observed, memory, container.name):
-        return not wants_restart(policy, LOST_CODE)
+        code = _last_code(pod, memory, container.name)
+        if code == 0 and container in pod.spec.init_containers:
+            return False  # it ended well, but whether in this sandbox nobody knows: when its turn comes, it runs again
+        return not wants_restart(policy, code)
     if seen is None or not seen.is_over:
         return False
     return not wants_restart(policy, exit_code(seen.exit_code, failed=seen.failed_to_start))
+
+
+def _last_code(pod: Pod, memory: Memory, name: str) -> int:
+    """How a lost container ended, as far as it was seen before somebody removed it (`docker container prune`)."""
+    said = reported(pod, memory, name)
+    ended = said.state.terminated if said is not None and said.state is not None else None
+    return LOST_CODE if ended is None else ended.exit_code
 
 
 def exit_code(code: int, *, failed: bool) -> int:
@@ -51,7 +62,9 @@ def exit_code(code: int, *, failed: bool) -> int:
 
 
 def init_failed(pod: Pod, observed: Observed, memory: Memory) -> bool:
-    """An init container failed for good: the app containers never run."""
+    """An init container failed for good: the app containers never run. Where one has run, none can have."""
+    if initial.is_initialized(pod.spec, observed, memory):
+        return False
     for container in pod.spec.init_containers:
         seen = observed.newest(container.name)
         if not is_settled(pod, container, observed, memory):
