@@ -18,12 +18,15 @@ description:
 options:
   name: {description: The node., type: str, required: true}
   state: {description: "cordoned, drained, uncordoned or ready.", type: str, required: true}
+  by: {description: Whose cordon it is; uncordoned then lifts that one and no other., type: str, default: ""}
   seconds: {description: The longest wait., type: int, default: 120}
   port: {description: The API server's on this machine., type: int, default: 6443}
 """
 
 PKI = "/etc/kubus/pki"
 POLL_SECONDS = 0.25
+CORDONED_BY = "kubus.io/cordoned-by"
+"""Annotation of a Node. It lies beside the cordon, not in the run that made it: a run may end early."""
 
 
 class Refused(Exception):
@@ -69,19 +72,40 @@ def leaves(pod):
     return bool(managed) and managed[0]["kind"] not in ("DaemonSet", "Node")
 
 
-def cordon(api, name, wanted, check):
-    """Set spec.unschedulable. Returns whether that changed anything."""
+def is_cordoned(node):
+    """By whomever."""
+    return bool(node.get("spec", {}).get("unschedulable"))
+
+
+def cordoner(node):
+    """Who said that it was he; "" for an operator, who does not say."""
+    return (node["metadata"].get("annotations") or {}).get(CORDONED_BY, "")
+
+
+def turn(node, wanted, by):
+    """The merge patch that cordons or uncordons; None when there is nothing to do. Pure.
+
+    A cordon that stands is left to whom it is. `by` "" uncordons whoever cordoned.
+    """
+    if wanted:
+        return None if is_cordoned(node) else patch(True, by)
+    if not is_cordoned(node):  # lifted by hand: the mark would claim the operator's next cordon
+        return patch(None, None) if cordoner(node) else None
+    return patch(None, None) if by in ("", cordoner(node)) else None
+
+
+def patch(unschedulable, by):
+    """Both at once: a cordon without its mark would stay for ever, a mark without a cordon would lift another's."""
+    return {"metadata": {"annotations": {CORDONED_BY: by or None}}, "spec": {"unschedulable": unschedulable}}
+
+
+def cordon(api, name, wanted, by, check):
+    """Set spec.unschedulable and whose it is. Returns (whether that changed anything, whether the cordon is his)."""
     node = api.ask("GET", f"/api/v1/nodes/{name}")
-    if bool(node.get("spec", {}).get("unschedulable")) == wanted:
-        return False
-    if not check:
-        api.ask(
-            "PATCH",
-            f"/api/v1/nodes/{name}",
-            {"spec": {"unschedulable": wanted or None}},
-            "application/merge-patch+json",
-        )
-    return True
+    change = turn(node, wanted, by)
+    if change is not None and not check:
+        node = api.ask("PATCH", f"/api/v1/nodes/{name}", change, "application/merge-patch+json")
+    return change is not None, bool(by) and is_cordoned(node) and cordoner(node) == by
 
 
 def pods_of(api, name):
@@ -139,17 +163,18 @@ def ready(api, name, deadline):
     return f"node {name} is not Ready: {why}"
 
 
-def work(module):
-    """Returns (changed, whether spec.unschedulable did, failure or "")."""
+def work(module, told):
+    """Returns the failure or "". `told` gets changed, and held: whether the node is cordoned by him who asks."""
     asked, check = module.params, module.check_mode
     api, deadline = Api(asked["port"]), time.monotonic() + asked["seconds"]
     if asked["state"] == "ready":
-        return False, False, "" if check else ready(api, asked["name"], deadline)
-    changed = cordon(api, asked["name"], asked["state"] != "uncordoned", check)
+        return "" if check else ready(api, asked["name"], deadline)
+    wanted = asked["state"] != "uncordoned"
+    told["changed"], told["held"] = cordon(api, asked["name"], wanted, asked["by"], check)
     if asked["state"] != "drained":
-        return changed, changed, ""
-    waiting = pods_of(api, asked["name"])
-    return changed or bool(waiting), changed, "" if check else drain(api, asked["name"], deadline)
+        return ""
+    told["changed"] = bool(pods_of(api, asked["name"])) or told["changed"]
+    return "" if check else drain(api, asked["name"], deadline)
 
 
 def main():
@@ -159,18 +184,20 @@ def main():
         argument_spec={
             "name": {"type": "str", "required": True},
             "state": {"type": "str", "choices": states, "required": True},
+            "by": {"type": "str", "default": ""},
             "seconds": {"type": "int", "default": 120},
             "port": {"type": "int", "default": 6443},
         },
         supports_check_mode=True,
     )
+    told = {"changed": False, "held": False}
     try:
-        changed, turned, failure = work(module)
+        failure = work(module, told)
     except (Refused, OSError) as error:
-        module.fail_json(msg=f"node {module.params['name']}, {module.params['state']}: {error}")
+        module.fail_json(msg=f"node {module.params['name']}, {module.params['state']}: {error}", **told)
     if failure:
-        module.fail_json(msg=f"after {module.params['seconds']} s {failure}")
-    module.exit_json(changed=changed, turned=turned)
+        module.fail_json(msg=f"after {module.params['seconds']} s {failure}", **told)
+    module.exit_json(**told)
 
 
 if __name__ == "__main__":

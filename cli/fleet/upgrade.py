@@ -5,11 +5,18 @@ Reads the fleet file; writes what upgrade.yml does. Pods run on; each worker mus
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
 from msgspec import Struct
 
+from cli.session import Session
 from master.provision.fleet import Machine
 from master.provision.inventory import Inventory
 from master.provision.ssh import Pins
+from schemas.core.node import NODE
+from schemas.errors import KubusError
 
 from . import cluster, state
 from .cluster import Reach
@@ -17,6 +24,9 @@ from .playing import play, tell_failures
 from .report import Report
 from .stock import Stock, shared
 from .waiting import wait
+
+CORDONED_BY, BY_UPGRADE = "kubus.io/cordoned-by", "upgrade"
+"""A Node's annotation: ansible/library/kubus_node.py writes it with the cordon that upgrade.yml asks for."""
 
 
 class Upgrade(Struct, frozen=True, kw_only=True):
@@ -46,8 +56,23 @@ def upgrade(asked: Upgrade, report: Report) -> int:
         tell_failures({name: machines[name].target for name in machines if name in failed}, Pins(state.known_hosts()),
                       report)
     finally:
+        _tell_cordons(session, list(machines), report)
         good = report.end()
     return 0 if good else 1
+
+
+def cordoned(nodes: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[str]:
+    """Those of the names that an upgrade cordoned and did not live to uncordon. Pure."""
+    marked = {str(node["metadata"]["name"]): (node["metadata"].get("annotations") or {}).get(CORDONED_BY)
+              for node in nodes if (node.get("spec") or {}).get("unschedulable")}
+    return [name for name in names if marked.get(name) == BY_UPGRADE]
+
+
+def _tell_cordons(session: Session, names: Sequence[str], report: Report) -> None:
+    with suppress(KubusError):  # the API is away: that was told already
+        for name in cordoned(session.get(NODE.path())["items"], names):
+            report.say(f"  {name} is cordoned, it gets no new pods: the same command again lifts that, or "
+                       f"`kubus node uncordon {name}`", name)
 
 
 def _chosen(inventory: Inventory, names: tuple[str, ...]) -> dict[str, Machine]:

@@ -123,8 +123,10 @@ def test_pods_run_on_both_and_an_upgrade_restarts_none(fleet: Fleet, tmp_path: P
     deploy(fleet, 4)
     before = {host.name: host.run(CONTAINERS) for host in fleet.workers}
     agents = {host.name: host.run("systemctl show -p MainPID --value kubus-agent") for host in fleet.workers}
-    played = fleet.play("upgrade.yml", kubus_wheels=str(next_version(fleet, tmp_path))).good()
-    assert min(played.changed.values()) >= 2
+    wheels = str(next_version(fleet, tmp_path))
+    upgrade_that_fails(fleet, wheels)
+    played = fleet.play("upgrade.yml", kubus_wheels=wheels).good()
+    assert played.changed["b1"] >= 2
     for host in fleet.workers:
         assert host.run(CONTAINERS) == before[host.name]
         assert host.run("systemctl show -p MainPID --value kubus-agent") != agents[host.name]
@@ -133,6 +135,20 @@ def test_pods_run_on_both_and_an_upgrade_restarts_none(fleet: Fleet, tmp_path: P
     assert fleet.ready() == {"a2", "b1"}
     assert not any(node["spec"].get("unschedulable") for node in fleet.objects("nodes"))
     assert set(fleet.play("upgrade.yml", kubus_wheels=str(tmp_path / "wheels")).good().changed.values()) == {0}
+
+
+def upgrade_that_fails(fleet: Fleet, wheels: str) -> None:
+    """On b1, after it was cordoned: it stays so, marked and told. The next run has to lift that."""
+    (b1,) = (host for host in fleet.workers if host.name == "b1")
+    b1.run("mkdir -p /var/lib/kubus/wheels.tar/in-the-way")
+    played = fleet.play("upgrade.yml", kubus_wheels=wheels)
+    b1.run("rm -r /var/lib/kubus/wheels.tar")
+    assert min(played.changed[name] for name in ("a1", "a2")) >= 2
+    assert (played.failed["a2"], played.failed["b1"]) == (0, 1)
+    assert "The node is cordoned, it gets no new pods" in played.output
+    nodes = {node["metadata"]["name"]: node for node in fleet.objects("nodes")}
+    assert [name for name, node in nodes.items() if node["spec"].get("unschedulable")] == ["b1"]
+    assert nodes["b1"]["metadata"]["annotations"]["kubus.io/cordoned-by"] == "upgrade"
 
 
 def next_version(fleet: Fleet, tmp_path: Path) -> Path:
