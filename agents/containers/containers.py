@@ -48,6 +48,8 @@ class Refused(ContainersError):
 
 
 State = Literal["created", "running", "exited"]
+Purpose = Literal["probe", "hook"]
+"""What a command in a container is run for. Hooks may take minutes; a probe must not wait for them."""
 
 
 class Mount(Struct, frozen=True):
@@ -247,8 +249,9 @@ class Containers(Protocol):
     async def list(self, labels: Mapping[str, str]) -> tuple[Found, ...]:
         """All containers with these labels, running or not; only id, name, image, labels and state are filled."""
 
-    async def execute(self, id_: str, command: tuple[str, ...], timeout: float) -> Output:
-        """Run a command inside. Raises Missing, Refused (not running), TimeoutError."""
+    async def execute(self, id_: str, command: tuple[str, ...], timeout: float, purpose: Purpose = "probe") -> Output:
+        """Run a command inside; the seconds count from when it is its turn. Raises Missing, Refused (not running),
+        TimeoutError (it took too long; an engine that did not even take the command is EngineDown)."""
 
     async def tail(self, id_: str, lines: int) -> str:
         """The last log lines, for a termination message."""

@@ -2,7 +2,8 @@
 
 The SDK is synchronous and its calls cannot be cancelled, so they run in one small thread pool, each in a lane. Four
 that make the engine work (create, start, remove) use a two-core engine fully, more only queue inside it; questions have
-a lane of their own, because an answer must not wait for somebody else's start; pulls and execs may hang and are capped.
+a lane of their own, because an answer must not wait for somebody else's start; pulls, probes and hooks may hang and are
+capped, each kind by itself: a pod that drains its connections for a minute must not hold up the probes of others.
 A slot is freed when the *thread* ends, not when its caller gave up.
 
 Writes: the Docker daemon. Refuses: retrying (the kubelet plans retries) and hiding what Docker said.
@@ -40,6 +41,7 @@ from .containers import (
     Network,
     Output,
     PullFailed,
+    Purpose,
     Refused,
     Spec,
     StartFailed,
@@ -51,12 +53,13 @@ T = TypeVar("T")
 API_VERSION = "1.41"
 """Engine 20.10, the oldest we support (Debian 12)."""
 CALL_SECONDS = 120
-LANES = {"work": 4, "quick": 2, "pull": 2, "exec": 2}
-THREADS = 8
+LANES = {"work": 4, "quick": 2, "pull": 2, "probe": 4, "hook": 8}
+THREADS = sum(LANES.values())
+"""Whoever holds a slot has a thread: a probe's seconds count from then on. Threads are made when first needed."""
 RETRY_EVENTS_SECONDS = 0.5
 OUTPUT_BYTES = 10 * 1024
 
-LaneName = Literal["work", "quick", "pull", "exec"]
+LaneName = Literal["work", "quick", "pull", "probe", "hook"]
 
 
 class Docker:
@@ -77,8 +80,10 @@ class Docker:
         api.trust_env = False  # no look at proxies and .netrc for each call on a socket: a third of the SDK's time
         return api
 
-    async def _call(self, call: Callable[[], T], *, lane: LaneName = "quick", rank: int = 0) -> T:
-        """Run one SDK call in a thread; its lane's slot is held until the thread is through."""
+    async def _call(self, call: Callable[[], T], *, lane: LaneName = "quick", rank: int = 0,
+                    timeout: float | None = None) -> T:
+        """Run one SDK call in a thread; its lane's slot is held until the thread is through. `timeout`: seconds from
+        when the slot is held."""
         slot = self._lanes[lane]
         await slot.acquire(rank)
         try:
@@ -87,7 +92,8 @@ class Docker:
             slot.release()
             raise
         future.add_done_callback(lambda _: slot.release())
-        return await self._said(asyncio.shield(future))
+        async with asyncio.timeout(timeout):
+            return await self._said(asyncio.shield(future))
 
     async def _said(self, future: asyncio.Future[T]) -> T:
         try:
@@ -142,21 +148,26 @@ class Docker:
         rows = await self._call(partial(self._api.containers, all=True, filters=wanted))
         return tuple(wire.listed(row) for row in rows)
 
-    async def execute(self, id_: str, command: tuple[str, ...], timeout: float) -> Output:
-        async with asyncio.timeout(timeout):
-            try:
-                return await self._call(partial(self._execute, id_, command, timeout), lane="exec")
-            except EngineDown as error:
-                if isinstance(error.__cause__, requests.exceptions.ReadTimeout):
-                    raise TimeoutError(f"command timed out after {timeout:g}s") from error
-                raise
+    async def execute(self, id_: str, command: tuple[str, ...], timeout: float, purpose: Purpose = "probe") -> Output:
+        taken = threading.Event()
+        try:
+            return await self._call(partial(self._execute, id_, command, timeout, taken), lane=purpose, timeout=timeout)
+        except TimeoutError as error:
+            if not taken.is_set():
+                raise EngineDown(f"the Docker daemon at {self.host} did not take a command in {timeout:g}s") from error
+            raise TimeoutError(f"command timed out after {timeout:g}s") from error
+        except EngineDown as error:
+            if taken.is_set() and isinstance(error.__cause__, requests.exceptions.ReadTimeout):
+                raise TimeoutError(f"command timed out after {timeout:g}s") from error
+            raise
 
-    def _execute(self, id_: str, command: tuple[str, ...], timeout: float) -> Output:
+    def _execute(self, id_: str, command: tuple[str, ...], timeout: float, taken: threading.Event) -> Output:
         seconds = max(1, round(timeout) + 1)
         api = self._hurried.get(seconds)
         if api is None:
             api = self._hurried[seconds] = self._client(seconds)
         exec_id = api.exec_create(id_, list(command))["Id"]
+        taken.set()
         said = api.exec_start(exec_id)[:OUTPUT_BYTES]
         return Output(api.exec_inspect(exec_id)["ExitCode"] or 0, said.decode(errors="replace"))
 

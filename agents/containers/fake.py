@@ -25,6 +25,7 @@ from .containers import (
     Network,
     Output,
     PullFailed,
+    Purpose,
     Refused,
     Spec,
     StartFailed,
@@ -136,7 +137,7 @@ class Fake:
         await self._turn("list", "")
         return tuple(c for c in self.found.values() if _has(c.labels, labels))
 
-    async def execute(self, id_: str, command: tuple[str, ...], timeout: float) -> Output:
+    async def execute(self, id_: str, command: tuple[str, ...], timeout: float, purpose: Purpose = "probe") -> Output:
         await self._turn("execute", id_)
         if self._get(id_).state != "running":
             raise Refused(f"container {id_} is not running")

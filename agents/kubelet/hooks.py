@@ -17,7 +17,7 @@ async def run_hook(engine: Containers, id_: str, hook: LifecycleHandler, contain
     try:
         async with asyncio.timeout(seconds):
             if hook.exec is not None:
-                said = await engine.execute(id_, hook.exec.command, seconds)
+                said = await engine.execute(id_, hook.exec.command, seconds, "hook")
                 return "" if said.code == 0 else f"exit code {said.code}: {said.text.strip()}"
             if hook.http_get is not None:
                 return await ask_http(hook.http_get, container, address)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from schemas.core.container import Container
 from schemas.core.probe import Probe
 
-from ..containers.containers import Containers, ContainersError
+from ..containers.containers import Containers, ContainersError, EngineDown
 from .asking import ask_http, ask_tcp
 from .model import Health, Seen
 from .probe import Answers, Kind, first_at, heard, kinds_of, period, probe_of, timeout, with_verdict
@@ -65,7 +65,13 @@ class Prober:
             await started.wait()
         answers = Answers()
         while True:
-            said = await self._ask(seen.id, container, probe, address)
+            try:
+                said = await self._ask(seen.id, container, probe, address)
+            except ContainersError as error:
+                if not isinstance(error, EngineDown):
+                    voice.event("Unhealthy", f"{kind.capitalize()} probe errored: {error}", warning=True)
+                await asyncio.sleep(period(probe))
+                continue
             if said:
                 voice.event("Unhealthy", f"{kind.capitalize()} probe failed: {said}", warning=True)
             before, answers = answers, heard(answers, not said, probe)
@@ -84,13 +90,14 @@ class Prober:
         self._tell(id_, self._health[id_])
 
     async def _ask(self, id_: str, container: Container, probe: Probe, address: str) -> str:
-        """One question; "" is yes."""
+        """One question; "" is yes. Raises ContainersError when it could not be put: that is no answer (Kubernetes'
+        prober throws its own errors away, too), or a daemon's restart would kill what runs well."""
         seconds = timeout(probe)
         try:
+            if probe.exec is not None:
+                said = await self._engine.execute(id_, probe.exec.command, seconds)
+                return "" if said.code == 0 else said.text.strip() or f"exit code {said.code}"
             async with asyncio.timeout(seconds):
-                if probe.exec is not None:
-                    said = await self._engine.execute(id_, probe.exec.command, seconds)
-                    return "" if said.code == 0 else said.text.strip() or f"exit code {said.code}"
                 if probe.http_get is not None:
                     return await ask_http(probe.http_get, container, address)
                 if probe.tcp_socket is not None:
@@ -98,7 +105,7 @@ class Prober:
                 return ""
         except TimeoutError:
             return f"timed out after {seconds:g}s"
-        except (ContainersError, OSError) as error:
+        except OSError as error:
             return str(error) or type(error).__name__
 
     def close(self) -> None:
