@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from master.provision.places import ansible_folder
-from master.provision.playbook import Outcome, Play
+from master.provision.playbook import Interrupted, Outcome, Play
 from master.provision.playbook import play as run
 from master.provision.ssh import Pins, journal
 from master.provision.target import Target
@@ -17,10 +17,14 @@ from .report import Report
 
 
 def play(playbook: str, names: Sequence[str], variables: Mapping[str, Any], report: Report) -> Outcome:
-    """Blocks; machines that failed are over on the board. Raises PlayBroken, RolesMissing."""
+    """Blocks; machines that failed are over on the board. Raises PlayBroken, RolesMissing, Interrupted."""
     wanted = Play(folder=ansible_folder(), playbook=playbook, inventory=state.inventory(), limit=names,
                   variables=variables, known_hosts=state.known_hosts(), forks=max(5, len(names)))
-    outcome = run(wanted, report.told)
+    try:
+        outcome = run(wanted, report.told)
+    except Interrupted as ended:
+        report.say(f"  {ended}")
+        raise
     for name in sorted(outcome.failed):
         report.tell(name, "over", words=f"{playbook} did not reach it")
     return outcome

@@ -49,12 +49,15 @@ def remove(asked: Remove, report: Report) -> int:
     if going.masters and not asked.force:
         _ask_who_stays(asked, going)
     report.begin([*going.workers, *going.masters])
-    for name in [*going.workers, *going.masters]:
-        try:
-            (_master if name in going.masters else _one)(asked, name, report)
-        except KubusError as error:
-            report.tell(name, "over", words=str(error))
-    return 0 if report.end() else 1
+    try:
+        for name in [*going.workers, *going.masters]:
+            try:
+                (_master if name in going.masters else _one)(asked, name, report)
+            except KubusError as error:
+                report.tell(name, "over", words=str(error))
+    finally:  # Ctrl-C is no KubusError: it leaves the loop, and nobody after this machine is touched
+        good = report.end()
+    return 0 if good else 1
 
 
 def _ask_who_stays(asked: Remove, going: Order) -> None:

@@ -7,9 +7,12 @@ is gone afterwards, not in the fleet file and not on a command line. Refuses to 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +32,10 @@ TELLER = "failure"
 
 class PlayBroken(ProvisionError):
     """Ansible itself did not work: a syntax error, a missing role, no such host in the inventory."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Somebody ended the play. No KubusError: a loop over machines must not book it on one and go on to the next."""
 
 
 class Play(Struct, frozen=True, kw_only=True):
@@ -53,7 +60,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 def play(wanted: Play, told: Told) -> Outcome:
-    """Blocks until Ansible ends; failures of machines are told and returned. Raises PlayBroken."""
+    """Blocks until Ansible ends; failures of machines are told and returned. Raises PlayBroken, Interrupted."""
     with tempfile.TemporaryDirectory(prefix="kubus-play-") as private:
         said: list[str] = []
         stats: dict[str, Any] = {}
@@ -67,15 +74,32 @@ def play(wanted: Play, told: Told) -> Outcome:
                 told(happening)
             return False  # the runner keeps no file of each event
 
-        runner = ansible_runner.run(
-            private_data_dir=private, project_dir=str(wanted.folder), playbook=wanted.playbook,
-            inventory=str(wanted.inventory), limit=",".join(wanted.limit), extravars=dict(wanted.variables),
-            envvars=environment(wanted), event_handler=handle, quiet=True,
-            cmdline="--check --diff" if wanted.check else None,
-        )
-        if runner.status == "canceled":
-            raise PlayBroken(f"{wanted.playbook} was interrupted; what was done stays, the same command goes on")
+        with interruptible() as interrupted:
+            runner = ansible_runner.run(
+                private_data_dir=private, project_dir=str(wanted.folder), playbook=wanted.playbook,
+                inventory=str(wanted.inventory), limit=",".join(wanted.limit), extravars=dict(wanted.variables),
+                envvars=environment(wanted), event_handler=handle, quiet=True, cancel_callback=interrupted,
+                cmdline="--check --diff" if wanted.check else None,
+            )
+        if interrupted():  # also when the play was over before the runner looked
+            raise Interrupted(f"{wanted.playbook} was interrupted; what was done stays, the same command goes on")
         return _outcome(f"{runner.status}, exit code {runner.rc}", wanted, stats, "\n".join(said))
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Yields the question "was there a SIGINT or SIGTERM?". The handlers from before are there again afterwards: the
+    runner's own ones would stay, and swallow every further Ctrl-C."""
+    came = threading.Event()
+    if threading.current_thread() is not threading.main_thread():  # only that one may set handlers
+        yield came.is_set
+        return
+    before = {each: signal.signal(each, lambda *_: came.set()) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield came.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def environment(wanted: Play) -> dict[str, str]:

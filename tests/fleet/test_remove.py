@@ -13,7 +13,7 @@ from cli.fleet.remove import Remove
 from cli.fleet.removing import StillNeeded
 from cli.fleet.report import Report
 from master.provision.inventory import Inventory
-from master.provision.playbook import Outcome
+from master.provision.playbook import Interrupted, Outcome
 from schemas.errors import NotFound, Unreachable
 
 pytestmark = pytest.mark.unit
@@ -138,3 +138,17 @@ def test_an_end_that_broke_off_goes_on_without_an_api(world: World) -> None:
     world.while_playing = lambda name: None
     assert removed(world, "m1", with_masters=True) == 0
     assert not state.ending().exists()
+
+
+def test_after_an_interruption_no_further_machine_is_touched(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    fleet(world, "n1", "n2", "n3")
+
+    def ctrl_c(name: str) -> None:
+        raise Interrupted("reset.yml was interrupted")
+
+    world.while_playing = ctrl_c
+    with pytest.raises(KeyboardInterrupt):
+        remove.remove(Remove(names=("n1", "n2", "n3"), reach=world), Report("json"))  # type: ignore[arg-type]
+    assert world.played == [("reset.yml", "n1")]
+    assert world.nodes == {"n1", "n2", "n3"}
+    assert capsys.readouterr().out.count('"event": "result"') == 3  # the report was ended

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from master.provision import progress
-from master.provision.playbook import Play, PlayBroken, play
+from master.provision.playbook import Interrupted, Play, PlayBroken, interruptible, play
 from master.provision.progress import Happening
 
 ROLE = """\
@@ -84,3 +88,34 @@ def test_what_ansible_cannot_play_is_said(folder: Path) -> None:
     (folder / "site.yml").write_text("- name: All\n  hosts: workers\n  roles: [nowhere]\n")
     with pytest.raises(PlayBroken, match=r"(?s)site\.yml was not played.*nowhere"):
         play(wanted(folder, "a"), lambda happening: None)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_play_and_the_handlers_come_back(folder: Path, number: signal.Signals) -> None:
+    (folder / "site.yml").write_text(
+        "- hosts: workers\n  gather_facts: false\n  tasks:\n    - name: Rest\n"
+        "      ansible.builtin.command: sleep 60\n")
+    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    begun, started = threading.Event(), time.monotonic()
+
+    def told(happening: Happening) -> None:
+        if happening.task == "Rest" and not begun.is_set():
+            begun.set()
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(Interrupted, match=r"site\.yml was interrupted"):
+        play(wanted(folder, "a"), told)
+    assert time.monotonic() - started < 30
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+@pytest.mark.unit
+def test_a_signal_is_heard_once_and_not_after() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with interruptible() as interrupted:
+        assert not interrupted()
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interrupted()
+    assert signal.getsignal(signal.SIGINT) is before
+    with interruptible() as interrupted:
+        assert not interrupted()
