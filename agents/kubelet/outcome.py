@@ -53,7 +53,7 @@ def _last_code(pod: Pod, memory: Memory, name: str) -> int:
     """How a lost container ended, as far as it was seen before somebody removed it (`docker container prune`)."""
     said = reported(pod, memory, name)
     ended = said.state.terminated if said is not None and said.state is not None else None
-    return LOST_CODE if ended is None else ended.exit_code
+    return LOST_CODE if ended is None or ended.exit_code is None else ended.exit_code
 
 
 def exit_code(code: int, *, failed: bool) -> int:
