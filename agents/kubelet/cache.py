@@ -23,6 +23,7 @@ import msgspec
 from schemas import codec
 from schemas.core.configmap import CONFIGMAP
 from schemas.core.pod import POD, Pod
+from schemas.core.podstatus import PodStatus
 from schemas.core.secret import SECRET
 from schemas.kind import Kind
 from schemas.meta.object import Resource
@@ -100,7 +101,9 @@ class Disk:
 
 
 def _matters(old: Resource, new: Resource) -> bool:
-    """Whether the change must survive a reboot: our own status reports come back through the feed and need not."""
+    """Whether the change must survive a restart. Of our own status reports, which come back through the feed, that is
+    what an agent cannot see when it begins anew before the feed speaks: since when the pod runs, and what the probes
+    of its very containers last said."""
     if isinstance(old, Pod) and isinstance(new, Pod):
         return _kept(old) != _kept(new)
     return old != new
@@ -108,9 +111,11 @@ def _matters(old: Resource, new: Resource) -> bool:
 
 def _kept(pod: Pod) -> tuple[object, ...]:
     meta = pod.metadata
-    phase = pod.status.phase if pod.status else ""
+    said = pod.status or PodStatus()
+    every = (*said.init_container_statuses, *said.container_statuses, *said.ephemeral_container_statuses)
+    containers = tuple((c.container_id, c.ready, c.started, c.restart_count) for c in every)
     return (meta.uid, meta.labels, meta.annotations, meta.deletion_timestamp, meta.deletion_grace_period_seconds,
-            pod.spec, phase in ("Succeeded", "Failed"))
+            pod.spec, said.phase in ("Succeeded", "Failed"), said.start_time, containers)
 
 
 def _replace(path: Path, content: bytes | None) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from schemas.core.container import Container
 from schemas.core.pod import Pod
 from schemas.core.podstatus import ContainerStatus, PodStatus
@@ -89,9 +87,10 @@ def deadline(pod: Pod, memory: Memory) -> float | None:
 
 
 def began(pod: Pod, memory: Memory) -> float:
-    """When this kubelet took the pod up (Unix seconds)."""
-    said: datetime | None = known_status(pod, memory).start_time
-    return said.timestamp() if said else memory.first_seen
+    """When the kubelet took the pod up (Unix seconds): the earliest that was ever said, so that an agent which began
+    before it knew better takes its own word back."""
+    said = (status.start_time for status in (memory.reported, pod.status) if status is not None)
+    return min((at.timestamp() for at in said if at is not None), default=memory.first_seen)
 
 
 def is_terminal(pod: Pod, observed: Observed, memory: Memory, now: float) -> bool:

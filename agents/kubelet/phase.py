@@ -38,7 +38,7 @@ def status_of(pod: Pod, observed: Observed, memory: Memory, now: float) -> PodSt
         host_ips=(HostIP(ip=observed.host_ip),) if observed.host_ip else (),
         pod_ip=address,
         pod_ips=(PodIP(ip=address),) if address else (),
-        start_time=said.start_time or time_of(memory.first_seen or now),
+        start_time=time_of(outcome.began(pod, memory) or now),
         qos_class=said.qos_class or resources.qos(pod),
         init_container_statuses=tuple(replace(s, ready=_init_ready(s)) for s in inits),
         container_statuses=apps,

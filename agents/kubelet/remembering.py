@@ -92,6 +92,12 @@ def hurried(memory: Memory, grace: float, now: float) -> Memory:
     return replace(memory, stopping={id_: min(due, now + grace) for id_, due in memory.stopping.items()})
 
 
+def dated(memory: Memory, observed: Observed) -> Memory:
+    """Where nobody says since when the pod is here, its oldest container knows better than this agent."""
+    oldest = min((c.created_at for c in observed.containers if c.created_at), default=memory.first_seen)
+    return replace(memory, first_seen=oldest) if oldest < memory.first_seen else memory
+
+
 def probed(memory: Memory, id_: str, health: Health) -> Memory:
     """A probe's verdict changed."""
     return replace(memory, health={**memory.health, id_: health})

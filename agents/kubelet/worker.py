@@ -151,7 +151,7 @@ class Worker:
         if grace < self._grace:
             memory = remembering.hurried(memory, grace, now)
         self._grace = grace
-        self._memory = remembering.forgotten(memory, seen)
+        self._memory = remembering.dated(remembering.forgotten(memory, seen), seen)
         running = {}
         for c in seen.containers:
             container = container_of(pod, c.name)
