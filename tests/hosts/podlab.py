@@ -128,7 +128,8 @@ class PodLab:
         except OSError:
             writer.close()
             return
-        await asyncio.gather(_pump(reader, away), _pump(other, writer))
+        with contextlib.suppress(asyncio.CancelledError):  # asyncio's streams log an end by cancellation as an error
+            await asyncio.gather(_pump(reader, away), _pump(other, writer))
 
     def _install(self, host: Host) -> None:
         if not host.run("test -e /opt/kubus/venv/bin/kubus && echo there", check=False):
