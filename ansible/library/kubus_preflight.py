@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import ipaddress
 import json
 import os
@@ -23,7 +24,7 @@ options:
   address: {description: How others reach it; no address means the one it sends from., type: str, default: ""}
   now: {description: The control machine's clock., type: float, required: true}
   roles: {description: master or worker or both., type: list, elements: str, required: true}
-  reach: {description: host:port that must answer., type: list, elements: str, default: []}
+  reach: {description: Of these host:port one must answer a machine that joins., type: list, elements: str, default: []}
   limits: {description: What a machine must be; vars/main.yml of the role preflight., type: dict, required: true}
 """
 
@@ -31,6 +32,8 @@ PYTHON = (3, 11)
 FSYNCS = 8
 MIB = 1 << 20
 REACH_SECONDS = 5.0
+FIRMWARE = ("/sys/class/dmi/id/product_uuid", "/proc/device-tree/serial-number")
+PLACEHOLDERS = ("03000200-0400-0500-0006-000700080009", "ffffffff-ffff-ffff-ffff-ffffffffffff")
 
 
 def text(path):
@@ -149,15 +152,32 @@ def taken(ports):
 
 
 def unreachable(places):
-    """Of host:port, those that do not answer, and why."""
+    """Why none of host:port answers; [] when one does: whoever joins tries all, and one of several may be off."""
     found = []
     for place in places:
         host, _, port = place.rpartition(":") if place.rpartition(":")[2].isdecimal() else (place, "", "443")
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_SECONDS).close()
+            return []
         except OSError as error:
             found.append(f"{place} does not answer ({error}): open it outward, or correct kubus_api_servers")
     return found
+
+
+def firmware():
+    """The firmware's id of the machine; "" for none and for what a board's maker left there."""
+    found = [text(place).rstrip("\0").lower() for place in FIRMWARE]
+    return next((known for known in found if known.strip("0-") and known not in PLACEHOLDERS), "")
+
+
+def identity():
+    """Which machine this is, "" when nothing tells. master/provision has the same rule (gather.py, facts.py).
+
+    With the host key: clones often have one machine-id, but the same machine has the same key under every name.
+    """
+    known = firmware() or text("/etc/machine-id")
+    keys = [text(path) for path in sorted(glob.glob("/etc/ssh/ssh_host_*_key.pub"))]
+    return " ".join([known, *(key.split()[1] for key in keys if len(key.split()) > 1)]) if known else ""
 
 
 def look(asked):
@@ -183,11 +203,12 @@ def look(asked):
         "systemd": os.path.isdir("/run/systemd/system"),
         "clock": time.time(),
         "skew": round(time.time() - asked["now"], 1),
-        "machine": text("/sys/class/dmi/id/product_uuid").lower() or text("/etc/machine-id"),
+        "machine": identity(),
         "docker": docker(),
         "stranger": stranger(asked["limits"]["orchestrators"]),
         "taken": taken(port for role in asked["roles"] for port in asked["limits"]["ports"][role]),
-        "silent": unreachable(asked["reach"]),
+        # who has joined knows where its masters are, and runs on without them
+        "silent": [] if node() else unreachable(asked["reach"]),
         "venv": os.readlink(link) if os.path.islink(link) else "",
         "node": node(),
         "master": master(),

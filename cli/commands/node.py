@@ -127,13 +127,14 @@ def remove(names: tuple[str, ...], verify: bool, force: bool, with_masters: bool
 
 @node.command()
 @click.argument("names", nargs=-1, metavar="[NODE…]")
+@click.option("--ignore", "ignored", multiple=True, help="A check that may fail (os, memory, disk, …); it is kept.")
 @click.option("--all", "all_", is_flag=True, help="Every machine of the fleet, masters too.")
 @click.option("--timeout", type=float, default=180.0, show_default=True, help="Seconds to wait for Ready.")
 @stock_options
 @cluster_options
 @output_option
-def upgrade(names: tuple[str, ...], all_: bool, timeout: float, wheels: Path | None, debs: Path | None, kubeconfig: str,
-            context: str, output: str) -> int:
+def upgrade(names: tuple[str, ...], all_: bool, ignored: tuple[str, ...], timeout: float, wheels: Path | None,
+            debs: Path | None, kubeconfig: str, context: str, output: str) -> int:
     """Bring machines to this command's version, a few at a time."""
     from cli.fleet.upgrade import Upgrade
     from cli.fleet.upgrade import upgrade as work
@@ -141,7 +142,7 @@ def upgrade(names: tuple[str, ...], all_: bool, timeout: float, wheels: Path | N
     if bool(names) == all_:
         raise click.UsageError("name the nodes, or say --all")
     asked = Upgrade(names=names, reach=options.reach(kubeconfig, context), stock=options.stock(wheels, debs),
-                    seconds=timeout)
+                    seconds=timeout, ignored=ignored)
     return work(asked, options.report(output))
 
 

@@ -14,6 +14,7 @@ from msgspec import Struct
 from cli.session import Session
 from master.provision.fleet import Machine
 from master.provision.inventory import Inventory
+from master.provision.plan import lasting
 from master.provision.ssh import Pins
 from schemas.core.node import NODE
 from schemas.errors import KubusError
@@ -36,18 +37,21 @@ class Upgrade(Struct, frozen=True, kw_only=True):
     reach: Reach
     stock: Stock
     seconds: float = 180.0
+    ignored: tuple[str, ...] = ()
 
 
 def upgrade(asked: Upgrade, report: Report) -> int:
     """0 when every machine runs the new version and is Ready. Raises NotInFleet for one that is not of the fleet."""
     inventory, session = Inventory(state.inventory()), asked.reach.session()
     machines = _chosen(inventory, asked.names)
-    inventory.put((), shared(inventory, asked.stock))
+    kept = {name: [*_kept(machine), *asked.ignored] for name, machine in machines.items()} if asked.ignored else {}
+    inventory.put([Machine(name=name, groups=machines[name].groups, variables={"kubus_ignore": lasting(checks)})
+                   for name, checks in kept.items()], shared(inventory, asked.stock))
     report.begin(list(machines))
     try:
         workers = [name for name, machine in machines.items() if machine.is_worker]
         before = {name: cluster.renewed(session, name) for name in workers}
-        outcome = play("upgrade.yml", list(machines), {}, report)
+        outcome = play("upgrade.yml", list(machines), ignoring(kept), report)
         unchanged = [name for name, count in outcome.changed.items() if not count]
         for name in set(machines) - set(workers) - outcome.failed:
             report.tell(name, "done", words="up to date" if name in unchanged else "upgraded")
@@ -59,6 +63,18 @@ def upgrade(asked: Upgrade, report: Report) -> int:
         _tell_cordons(session, list(machines), report)
         good = report.end()
     return 0 if good else 1
+
+
+def ignoring(kept: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Each machine's own kubus_ignore for one play, over what the fleet file says; {} = the file's. Pure."""
+    return {"kubus_ignored": {name: list(checks) for name, checks in kept.items()},
+            "kubus_ignore": "{{ kubus_ignored[inventory_hostname] }}"} if kept else {}
+
+
+def _kept(machine: Machine) -> list[str]:
+    """What the fleet file says may fail there."""
+    said = machine.variables.get("kubus_ignore") or ()
+    return [str(check) for check in said] if isinstance(said, list | tuple) else []
 
 
 def cordoned(nodes: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[str]:

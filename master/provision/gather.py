@@ -20,6 +20,8 @@ from typing import Any
 
 REACH_SECONDS = 3.0
 SYNCS = 12
+PLACEHOLDERS = ("03000200-0400-0500-0006-000700080009", "ffffffff-ffff-ffff-ffff-ffffffffffff")
+"""Ids that makers left in many machines alike; the role's kubus_preflight has the same."""
 ENGINES = ("dockerd", "containerd", "crio", "podman", "kubelet", "k3s", "k3s-server", "k3s-agent", "rke2", "microk8s")
 
 
@@ -132,10 +134,10 @@ def agent() -> dict[str, Any]:
 
 
 def firmware() -> str:
-    """The firmware's id of the machine: DMI's, or a board's serial number; "" for none and for zeros."""
+    """The firmware's id of the machine: DMI's, or a board's serial number; "" for none and a maker's placeholder."""
     places = ("/sys/class/dmi/id/product_uuid", "/proc/device-tree/serial-number")
     found = [text(place).rstrip("\0").lower() for place in places]
-    return next((known for known in found if known.strip("0-")), "")
+    return next((known for known in found if known.strip("0-") and known not in PLACEHOLDERS), "")
 
 
 def free(path: str) -> int:

@@ -15,6 +15,9 @@ from .limits import Role
 from .preflight import Finding
 from .target import Target, check_name
 
+ONCE = ("name", "machine", "joined", "reach", "clock")
+"""Checks that are about a moment: to overlook them for ever would hide the next mistake."""
+
 
 class Wanted(Struct, frozen=True, kw_only=True):
     """What the operator asked for all machines of one command."""
@@ -69,9 +72,14 @@ def _variables(target: Target, visit: Visit, wanted: Wanted) -> Mapping[str, Any
         "ansible_host": target.host, "ansible_user": target.user, "ansible_port": target.port,
         "ansible_ssh_private_key_file": target.key and str(PurePath(target.key)),
         "kubus_address": target.address or (visit.facts.address if wanted.role == "master" else ""),
-        "kubus_labels": wanted.labels, "kubus_taints": wanted.taints,
+        "kubus_labels": wanted.labels, "kubus_taints": wanted.taints, "kubus_ignore": lasting(wanted.ignored),
     }
     return {key: value for key, value in said.items() if value}
+
+
+def lasting(ignored: Sequence[str]) -> list[str]:
+    """Of the checks that may fail, those that would fail again at every later look: what the machine is."""
+    return [check for check in dict.fromkeys(ignored) if check not in ONCE]
 
 
 def _words(visit: Visit, name: str, wanted: Wanted) -> tuple[str, ...]:

@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from .modules import ANSIBLE
+from .test_roles import tasks_of
 
 
-def play(folder: Path, tasks: list[dict[str, Any]], **variables: Any) -> tuple[int, str]:
+def play(folder: Path, tasks: list[dict[str, Any]], *, hosts: str = "n1,", **variables: Any) -> tuple[int, str]:
     """(exit code, what it said) of these tasks."""
     book = folder / "play.yml"
     book.write_text(yaml.safe_dump([{"name": "Play", "hosts": "all", "gather_facts": False, "vars": variables,
@@ -21,7 +23,7 @@ def play(folder: Path, tasks: list[dict[str, Any]], **variables: Any) -> tuple[i
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1",
                    "ANSIBLE_ROLES_PATH": str(ANSIBLE / "roles"), "ANSIBLE_LIBRARY": str(ANSIBLE / "library")}
     program = str(Path(sys.executable).parent / "ansible-playbook")
-    ran = subprocess.run([program, "-i", "n1,", "-c", "local", str(book)], capture_output=True, text=True,
+    ran = subprocess.run([program, "-i", hosts, "-c", "local", str(book)], capture_output=True, text=True,
                          timeout=120, env=environment)
     return ran.returncode, ran.stdout + ran.stderr
 
@@ -32,3 +34,47 @@ def test_a_verification_without_a_footprint_fails(tmp_path: Path) -> None:
     assert code == 2
     assert "nothing to compare with" in said
     assert play(tmp_path, known, kubus_verify=False)[0] == 0
+
+
+def tasks(file: str, *names: str) -> list[dict[str, Any]]:
+    """Of a file of ours, the tasks of these names."""
+    return [task for task in tasks_of(yaml.safe_load((ANSIBLE / file).read_text())) if task.get("name") in names]
+
+
+def seen(machine: str, name: str = "{{ inventory_hostname }}") -> dict[str, Any]:
+    return {"name": "See", "ansible.builtin.set_fact": {"preflight_seen": {"machine": machine, "name": name}}}
+
+
+@pytest.mark.parametrize(("machine", "ignored", "code"), [
+    ("one", [], 2),
+    ("one", ["machine"], 0),
+    ("", [], 0),  # nothing tells which machine it is
+    ("{{ inventory_hostname }}", [], 0),
+])
+def test_one_machine_under_two_names_is_refused_where_that_can_be_told(tmp_path: Path, machine: str,
+                                                                       ignored: list[str], code: int) -> None:
+    name = "Refuse two machines of one name, or one machine under two names"
+    (compare,) = tasks("roles/preflight/tasks/main.yml", name)
+    ended, said = play(tmp_path, [seen(machine), compare], hosts="n1,n2,", kubus_ignore=ignored)
+    assert ended == code, said
+    assert ("are the same machine" in said) == bool(code)
+
+
+def test_workers_without_masters_in_their_inventory_are_upgraded_without_a_cordon(tmp_path: Path) -> None:
+    (workers,) = (play for play in yaml.safe_load((ANSIBLE / "upgrade.yml").read_text())
+                  if play.get("hosts") == "workers")
+    asking = [task for task in tasks_of(workers["tasks"]) if "kubus_node" in task or "ansible.builtin.fail" in task]
+    assert len(asking) == 3
+    told = {**workers["vars"], "python_bundle": {"digest": "new"}, "kubus_drain_wait": 1,
+            "preflight_seen": {"name": "n1", "venv": "venv-old"}}
+    code, said = play(tmp_path, asking, **told, kubus_upgrade_drain=False)
+    assert code == 0, said
+    code, said = play(tmp_path, asking, **told, kubus_upgrade_drain=True)
+    assert code == 2
+    assert "no master is in this inventory" in said
+
+
+def test_a_drain_without_masters_says_what_to_do(tmp_path: Path) -> None:
+    code, said = play(tmp_path, tasks("drain.yml", "Refuse without a master to ask"))
+    assert code == 2
+    assert "`kubus node drain`" in said

@@ -44,6 +44,13 @@ def test_a_refusal_can_be_ignored_by_name() -> None:
     assert not plan(seen, Wanted(ignored=("os",)), WORLD)[0].refused
 
 
+def test_what_was_overlooked_at_a_machine_is_kept_for_the_next_look_and_what_was_of_a_moment_is_not() -> None:
+    (step,) = plan([(Target(host="h"), visit())], Wanted(ignored=("os", "name", "fsync", "os")), WORLD)
+    assert step.machine.variables["kubus_ignore"] == ["os", "fsync"]
+    (step,) = plan([(Target(host="h"), visit())], Wanted(ignored=("name",)), WORLD)
+    assert "kubus_ignore" not in step.machine.variables
+
+
 def test_a_hostname_that_no_node_may_have() -> None:
     with pytest.raises(BadTarget, match="give --name"):
         plan([(Target(host="h"), visit(hostname="my_box"))], Wanted(), WORLD)
