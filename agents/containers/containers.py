@@ -7,6 +7,7 @@
     ├── PullFailed          the registry refused or has no such image
     ├── StartFailed         the engine could not start the process (bad command, bad mount)
     └── Refused             the engine refused for any other reason, in its own words
+        └── BadName         that is no image's name at all
 
 Every call is safe to repeat. Times are Unix seconds; 0.0 is "never".
 """
@@ -45,6 +46,10 @@ class StartFailed(ContainersError):
 
 class Refused(ContainersError):
     """The engine refused."""
+
+
+class BadName(Refused):
+    """No image can have such a name; the user must correct it."""
 
 
 State = Literal["created", "running", "exited"]
@@ -260,7 +265,7 @@ class Containers(Protocol):
         """The content of one small file inside (stopped or not), None if absent."""
 
     async def image(self, name: str) -> Image | None:
-        """A local image by name, digest or id."""
+        """A local image by name, digest or id. Raises BadName."""
 
     async def images(self) -> tuple[Image, ...]:
         """All local images (without `user`)."""

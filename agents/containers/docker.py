@@ -22,6 +22,7 @@ from functools import partial
 from typing import Any, Literal, TypeVar
 
 import docker
+import docker.auth
 import docker.errors
 import docker.utils
 import requests.exceptions
@@ -30,6 +31,7 @@ import urllib3.exceptions
 from . import wire
 from .containers import (
     Auth,
+    BadName,
     Bridge,
     Change,
     Engine,
@@ -103,7 +105,11 @@ class Docker:
         except docker.errors.APIError as error:
             if error.status_code == 409 and "already in use" in _words(error):
                 raise NameTaken(_words(error)) from error
+            if error.status_code == 400 and any(words in _words(error) for words in _NO_NAME):
+                raise BadName(_words(error)) from error
             raise Refused(_words(error)) from error
+        except docker.errors.InvalidRepository as error:
+            raise BadName(str(error)) from error
         except _DOWN as error:
             raise EngineDown(f"the Docker daemon at {self.host} does not answer: {error}") from error
 
@@ -193,9 +199,14 @@ class Docker:
 
     async def image(self, name: str) -> Image | None:
         try:
-            return wire.image(await self._call(partial(self._api.inspect_image, name)))
+            return wire.image(await self._call(partial(self._image, name)))
         except Missing:
             return None
+
+    def _image(self, name: str) -> Any:
+        docker.auth.resolve_repository_name(name)  # else a URL is "not here" now and no name only when it is pulled
+        inspect: Callable[[str], Any] = self._api.inspect_image
+        return inspect(name)
 
     async def images(self) -> tuple[Image, ...]:
         return tuple(wire.listed_image(row) for row in await self._call(self._api.images))
@@ -317,6 +328,8 @@ def _words(error: docker.errors.APIError) -> str:
     return str(error.explanation or error)
 
 
+_NO_NAME = ("invalid reference format", "invalid checksum digest", "cannot specify 64-byte hexadecimal strings")
+"""How the daemon says that a name is none (distribution/reference, since Docker 17)."""
 _DOWN: tuple[type[Exception], ...] = (
     requests.exceptions.RequestException,
     urllib3.exceptions.HTTPError,

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from .containers import (
     Auth,
+    BadName,
     Bridge,
     Change,
     Engine,
@@ -153,6 +154,7 @@ class Fake:
 
     async def image(self, name: str) -> Image | None:
         await self._turn("image", name)
+        self._named(name)
         return self.local.get(name)
 
     async def images(self) -> tuple[Image, ...]:
@@ -213,6 +215,11 @@ class Fake:
         if self.down:
             raise EngineDown("the fake engine is down")
         self.calls.append((call, about))
+
+    def _named(self, name: str) -> None:
+        repository = name.partition("@")[0].rpartition("/")[2].partition(":")[0]
+        if "://" in name or repository != repository.lower():
+            raise BadName("invalid reference format: repository name must be lowercase")
 
     def _get(self, id_: str) -> Found:
         if id_ not in self.found:

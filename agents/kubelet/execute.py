@@ -162,6 +162,10 @@ class Hands:
         return None
 
     async def _pull(self, action: Pull, job: Job) -> Failure | None:
+        if why := self._images.why_bad(action.image):
+            text = f'couldn\'t parse image name "{action.image}": {why}'
+            job.voice.event("InspectFailed", text, warning=True)
+            return self._failed("InvalidImageName", text)
         container = container_of(job.pod, action.name)
         if container is not None and container.image_pull_policy == "Never":
             text = f'Container image "{action.image}" is not present with pull policy of Never'

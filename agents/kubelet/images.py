@@ -1,19 +1,22 @@
 """Local images: which are here, fetching those that are not, and the pause image.
 
 Presence is remembered, because a start must not pay for asking; an engine that says "no such image" corrects the
-memory (`forget`). Reads and writes the engine's image store, and notes in `state` which images came with us.
+memory (`forget`). What the engine refuses to show is not here either: a pull mends it, or says why not. Reads and
+writes the engine's image store, and notes in `state` which images came with us.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
 from ..containers import pause
-from ..containers.containers import Auth, Containers, Image, PullFailed
+from ..containers.containers import Auth, BadName, Containers, Image, PullFailed, Refused
 from . import pulled
 
+log = logging.getLogger(__name__)
 
 class Images:
     """See the module."""
@@ -21,6 +24,7 @@ class Images:
     def __init__(self, engine: Containers, state: Path | None = None) -> None:
         self._engine, self._state = engine, state
         self._here: dict[str, Image] = {}
+        self._bad: dict[str, str] = {}
         self._pulls: dict[str, asyncio.Task[None]] = {}
 
     async def local(self, names: Iterable[str]) -> frozenset[str]:
@@ -32,10 +36,21 @@ class Images:
         return frozenset(found)
 
     async def _look(self, name: str) -> bool:
-        image = await self._engine.image(name)
+        try:
+            image = await self._engine.image(name)
+        except BadName as error:
+            self._bad[name] = str(error)
+            return False
+        except Refused as error:
+            log.warning("the engine does not show an image", extra={"image": name, "error": str(error)})
+            return False
         if image is not None:
             self._here[name] = image
         return image is not None
+
+    def why_bad(self, name: str) -> str:
+        """Why that is no image's name at all; "" as far as is known."""
+        return self._bad.get(name, "")
 
     def get(self, name: str) -> Image | None:
         """What is remembered of a local image."""
@@ -64,7 +79,8 @@ class Images:
                 refused = refused or error
                 continue
             self.forget(name)
-            await self._look(name)
+            if not await self._look(name):
+                raise PullFailed("the engine does not have the image after it pulled it")
             return
         if refused is not None:
             raise refused

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ..containers import labels
-from ..containers.containers import Change, Containers, EngineDown, Found, Spec
+from ..containers.containers import Change, Containers, ContainersError, EngineDown, Found, Spec
 from ..containers.labels import Identity, Owner
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class Sight:
                 self._stale.add(id_)
 
     async def look(self, uid: str) -> tuple[Found, ...]:
-        """The pod's containers as they are now. Raises EngineDown."""
+        """The pod's containers as they are now. Raises EngineDown, Refused."""
         if self._lost:
             raise EngineDown("the container engine does not answer")
         if not self.listed.is_set():  # an agent that begins must not take "not looked yet" for "nothing there"
@@ -106,7 +106,7 @@ class Sight:
         self._stale.discard(id_)
         try:
             found = await self._engine.inspect(id_)
-        except EngineDown:
+        except ContainersError:
             self._stale.add(id_)
             raise
         if found is None:

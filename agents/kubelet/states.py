@@ -1,8 +1,8 @@
 """What is said of one container: waiting, running or terminated, and why. Pure.
 
 Reason words are those that kubectl users search for: ContainerCreating, PodInitializing, ErrImagePull,
-ImagePullBackOff, ErrImageNeverPull, CreateContainerConfigError, CrashLoopBackOff, Completed, Error, OOMKilled,
-ContainerCannotRun, ContainerStatusUnknown.
+ImagePullBackOff, ErrImageNeverPull, InvalidImageName, CreateContainerConfigError, CrashLoopBackOff, Completed, Error,
+OOMKilled, ContainerCannotRun, ContainerStatusUnknown.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from schemas.core.podstatus import PodStatus
 from schemas.meta import conditions
 
 from ..containers import labels
-from ..containers.containers import Containers, EngineDown, Found
+from ..containers.containers import Containers, ContainersError, EngineDown, Found, Refused
 from . import outcome, remembering, supplies
 from .execute import Hands, Job
 from .images import Images, id_of
@@ -124,7 +124,9 @@ class Worker:
         pod, now = self.inbox.pod, self._parts.now()
         try:
             seen = await self._look(pod)
-        except EngineDown:
+        except ContainersError as error:
+            if not isinstance(error, EngineDown):  # the engine is not down, yet this pod cannot be seen
+                log.warning("the engine does not show a pod", extra={"pod": pod.metadata.name, "error": str(error)})
             await self.inbox.sleep(ENGINE_PAUSE)
             return False
         self._notice(pod, seen, now)
@@ -164,7 +166,8 @@ class Worker:
         parts = self._parts
         found = await parts.sight.look(pod.metadata.uid)
         every = (*pod.spec.init_containers, *pod.spec.containers, *pod.spec.ephemeral_containers)
-        images = await parts.images.local({c.image for c in every} - {""})
+        going = pod.metadata.deletion_timestamp is not None  # such a pod needs no image any more
+        images = await parts.images.local({c.image for c in every if not going} - {""})
         files = PodFiles(parts.state, pod.metadata.uid)
         logged = await self._last_lines(pod, found, files)
 
@@ -188,10 +191,16 @@ class Worker:
             wants = container.termination_message_policy == "FallbackToLogsOnError"
             if wants and not files.message(who.container, who.attempt):
                 if c.id not in self._tails:
-                    self._tails[c.id] = (await self._parts.engine.tail(c.id, LOG_LINES))[-LOG_BYTES:]
+                    self._tails[c.id] = await self._tail(c.id)
                 out[c.id] = self._tails[c.id]
         self._tails = {id_: text for id_, text in self._tails.items() if id_ in out}
         return out
+
+    async def _tail(self, id_: str) -> str:
+        try:
+            return (await self._parts.engine.tail(id_, LOG_LINES))[-LOG_BYTES:]
+        except Refused:  # a log driver of the operator's choice that cannot be read
+            return ""
 
     async def _act(self, action: Action, job: Job) -> None:
         try:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from agents.containers import pause
 from agents.containers.containers import (
+    BadName,
     Bridge,
     Change,
     Containers,
@@ -98,6 +99,14 @@ async def test_what_is_missing_says_so(engine: Containers) -> None:
     assert await engine.image("kubus-test/none:0") is None
     assert await engine.inspect("kubus-test-none") is None
     await engine.signal("0" * 64, "SIGTERM")
+
+
+@pytest.mark.parametrize("name", ["MyApp:1", "http://example.com/app"])
+async def test_a_name_that_is_none(engine: Containers, name: str) -> None:
+    with pytest.raises(BadName):
+        await engine.image(name)
+    with pytest.raises(PullFailed):
+        await engine.pull(name)
 
 
 async def test_a_pull_that_fails(engine: Containers) -> None:
