@@ -22,11 +22,22 @@ from .profile import DEFAULT, Profile
 from .queue import UNSCHEDULABLE, Queue, Waiting
 from .standing import Memory
 from .table import NodeTable
-from .wakes import NODE_REMOVED, POD_REMOVED, Wakes
+from .wakes import (
+    NODE_ADDED,
+    NODE_ALLOCATABLE,
+    NODE_LABELS,
+    NODE_REMOVED,
+    NODE_SCHEDULABLE,
+    NODE_TAINTS,
+    POD_REMOVED,
+    Wakes,
+)
 
 NAME = "default-scheduler"
 _HELD = "held for "
 _ROOM: Wakes = frozenset({POD_REMOVED, NODE_REMOVED})
+_NODES: Wakes = frozenset({NODE_ADDED, NODE_ALLOCATABLE, NODE_LABELS, NODE_SCHEDULABLE, NODE_TAINTS})
+"""After these, preemption is tried again. Not after every pod that goes: it costs milliseconds for each template."""
 OVER = frozenset({"Succeeded", "Failed"})
 
 
@@ -98,6 +109,17 @@ class Desk:
     def node(self, name: str, node: Node | None) -> None:
         """A node is there, changed, or gone (None)."""
         self._wakes |= self.table.drop_node(name) if node is None else self.table.put_node(nodefacts.read(node))
+        for key in [key for key, held in self._held.items() if held.node == name and not self._might_take(held)]:
+            self._release(key)
+            waiting = self.queue.get(key)
+            if waiting is not None and waiting.room == UNSCHEDULABLE:
+                self.queue.wake(waiting)
+
+    def _might_take(self, held: Held) -> bool:
+        """Whether the pod can get its held place at all once its victims have left. They may never leave a node that
+        died, so room is made elsewhere then (as DefaultPreemption does when the nominated node is unresolvable)."""
+        row = self.table.row_of.get(held.node)
+        return row is not None and bool(self.memory.standing(held.template, self._profile).possible()[row])
 
     def namespace(self, name: str, namespace: Namespace | None) -> None:
         """A namespace is there, changed, or gone (None)."""
@@ -122,8 +144,10 @@ class Desk:
         wakes: Wakes = frozenset(self._wakes)
         self._wakes.clear()
         still: list[tuple[Waiting, Decision]] = []
-        for template, waiting in self.queue.concerned(wakes) if wakes else ():
-            decision = self._hindered(template)
+        concerned = self.queue.concerned(wakes) if wakes else []
+        least = self._least_priority() if concerned and wakes & _NODES else None
+        for template, waiting in concerned:
+            decision = self._hindered(template, least)
             for each in waiting:
                 if decision is None:
                     self.queue.wake(each)
@@ -132,11 +156,21 @@ class Desk:
                     still.append((each, decision))
         return still
 
-    def _hindered(self, template: PodInfo) -> Decision | None:
-        """Why the pod fits nowhere now; None: it does, or a held place of its own is in the way (`decide` can tell)."""
+    def _least_priority(self) -> int | None:
+        return min((placed.pod.priority for placed in self.table.placed.values()), default=None)
+
+    def _hindered(self, template: PodInfo, least: int | None) -> Decision | None:
+        """Why the pod fits nowhere now; None: it does, or a held place of its own is in the way (`decide` can tell), or
+        a node came back on which room can be made for it. `least`: the lowest priority there is; None: don't look."""
         if any(held.template is template for held in self._held.values()):
             return None
-        return hindered(template, self.table, self._profile, self.memory)
+        decision = hindered(template, self.table, self._profile, self.memory)
+        if decision is None or least is None or template.priority <= least:
+            return decision
+        return decision if self._making_room(template) is None else None
+
+    def _making_room(self, template: PodInfo) -> Preemption | None:
+        return preempt(template, self.table, self._profile, self.memory)
 
     def next(self) -> Waiting | None:
         """The next pod to decide about."""
@@ -189,7 +223,7 @@ class Desk:
         """For a pod just refused: who has to go, unless room is being made already. The room is held for it."""
         if waiting.key in self._held:
             return None
-        found = preempt(waiting.template, self.table, self._profile, self.memory)
+        found = self._making_room(waiting.template)
         if found is None:
             return None
         for key in found.victims:

@@ -15,6 +15,7 @@ from master.scheduler.preempt import Preemption, preempt
 from master.scheduler.profile import DEFAULT
 from master.scheduler.standing import Memory
 from master.scheduler.table import NodeTable
+from schemas.core.node import Node
 from schemas.core.pod import Pod
 from schemas.meta.object import key_of
 
@@ -150,3 +151,37 @@ def test_a_pod_that_goes_away_gives_its_held_place_back() -> None:
     scene.tell(pod("small", cpu="1"))
     scene.gone(vip)
     assert scene.turn() == {"default/small": "n1"}
+
+
+DEAD = node("n1", cpu="1", taints=("node.kubernetes.io/unreachable=:NoSchedule",))
+
+
+@pytest.mark.parametrize("lost", [DEAD, node("n1", cpu="1", unschedulable=True), None])
+def test_room_is_made_elsewhere_when_the_node_dies_before_its_victims_have_left(lost: Node | None) -> None:
+    scene = Scene()
+    for name in ("n1", "n2"):
+        scene.desk.node(name, node(name, cpu="1"))
+    scene.tell(pod("least", cpu="1", priority=1, node="n1"))
+    less = pod("less", cpu="1", priority=2, node="n2")
+    scene.tell(less)
+    scene.tell(important(cpu="1"))
+    scene.turn()
+    assert scene.desk.nominated("default/vip") == "n1"
+    scene.desk.node("n1", lost)
+    assert scene.desk.restless
+    assert scene.turn() == {"default/vip": None}
+    assert scene.desk.nominated("default/vip") == "n2"
+    scene.gone(less)
+    assert scene.turn() == {"default/vip": "n2"}
+
+
+def test_room_is_made_again_where_a_node_comes_back() -> None:
+    scene = Scene()
+    scene.desk.node("n1", DEAD)
+    scene.tell(pod("least", cpu="1", priority=1, node="n1"))
+    scene.tell(important(cpu="1"))
+    assert scene.turn() == {"default/vip": None}
+    assert scene.desk.nominated("default/vip") == ""
+    scene.desk.node("n1", node("n1", cpu="1"))
+    scene.turn()
+    assert scene.desk.nominated("default/vip") == "n1"
