@@ -51,6 +51,7 @@ def plan(pod: Pod, observed: Observed, memory: Memory, now: float) -> Turn:
         steps = _finish(pod, observed, memory, now)
     else:
         steps = _run(pod, observed, memory, now)
+    steps = [_patient(s, memory, now) for s in steps]
     wakes = [s.wake_at for s in steps if s.wake_at is not None]
     actions = tuple(s.action for s in steps if s.action is not None and s.action.key not in memory.in_flight)
     gone = not observed.containers and not observed.boxes and not memory.in_flight
@@ -60,6 +61,14 @@ def plan(pod: Pod, observed: Observed, memory: Memory, now: float) -> Turn:
         wake_at=min(wakes, default=None),
         done=pod.metadata.deletion_timestamp is not None and gone and not actions,
     )
+
+
+def _patient(step: Step, memory: Memory, now: float) -> Step:
+    """A removal that was refused (a mount that is still busy) waits before it is asked again."""
+    if not isinstance(step.action, Remove):
+        return step
+    (waits,) = _retried(step.action.fails, (step.action,), memory, now)
+    return waits
 
 
 def hash_of(container: Container) -> str:
@@ -90,7 +99,7 @@ def _container(c: Container, pod: Pod, observed: Observed, memory: Memory, now: 
     if seen is None:
         return _begin(c, 0, 0, pod, observed, memory, now)
     if seen.state == "created" and not seen.error:
-        return _created(c, seen, box)
+        return _created(c, seen, box, memory, now)
     if seen.state == "running":
         return _running(c, seen, pod, observed, memory, now)
     if _done_here(c, seen, pod, observed, memory):
@@ -108,11 +117,14 @@ def _done_here(c: Container, seen: Seen, pod: Pod, observed: Observed, memory: M
     return c not in pod.spec.init_containers or observed.box is None or seen.joined == observed.box.id
 
 
-def _created(c: Container, seen: Seen, box: Box | None) -> Step:
+def _created(c: Container, seen: Seen, box: Box | None, memory: Memory, now: float) -> Step:
     if box is None or seen.joined != box.id or seen.spec_hash != hash_of(c):
         return Step(Remove(seen.id), needs_box=True)
     if not sandbox.is_usable(box):
         return Step(needs_box=True)
+    refused = memory.failures.get(f"start {c.name}")
+    if refused is not None and seen.created_at <= refused.at and now < (at := restart.retry_at(refused, slow=False)):
+        return Step(wake_at=at, needs_box=True)
     return Step(Start(c.name, seen.id))
 
 

@@ -64,8 +64,8 @@ def _failed(memory: Memory, action: Action, failure: Failure) -> Memory:
     before = memory.failures.get(action.fails)
     counted = replace(failure, count=before.count + 1 if before else 1)
     memory = replace(memory, failures={**memory.failures, action.fails: counted})
-    if isinstance(action, Stop):  # never delivered: ask again
-        return replace(memory, asked=memory.asked - {action.id}, stopping=_without(memory.stopping, {action.id}))
+    if isinstance(action, Stop):  # never delivered: ask again, but the grace runs on
+        return replace(memory, asked=memory.asked - {action.id})
     return memory
 
 
@@ -107,10 +107,13 @@ def forgotten(memory: Memory, observed: Observed) -> Memory:
     """Without what is said of containers that are gone, so that memory does not grow with restarts."""
     ids = {c.id for c in observed.containers}
     running = {c.id for c in observed.containers if c.state == "running"}
-    if memory.stopping.keys() <= ids and memory.asked <= ids and memory.health.keys() <= running:
+    removed = {key for key in memory.failures if key.startswith("remove ")} - {f"remove {id_}" for id_ in ids}
+    removed -= {f"remove {b.id}" for b in observed.boxes}
+    if memory.stopping.keys() <= ids and memory.asked <= ids and memory.health.keys() <= running and not removed:
         return memory
     return replace(
         memory,
+        failures=_without(memory.failures, removed),
         stopping={k: v for k, v in memory.stopping.items() if k in ids},
         asked=memory.asked & ids,
         killed={k: v for k, v in memory.killed.items() if k in ids},

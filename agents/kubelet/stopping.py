@@ -1,7 +1,8 @@
 """How a running container is ended: preStop hook, SIGTERM, grace, SIGKILL. Pure.
 
 The grace period starts with the hook (Kubernetes: "Pod termination flow"); what is left for SIGTERM after a long hook
-is at least two seconds. The deadline is data, so no thread sleeps through a grace period.
+is at least two seconds. The deadline is data, so no thread sleeps through a grace period. It stands even if the engine
+refuses to deliver the signal (an image's STOPSIGNAL may be nonsense): SIGKILL comes when it is due.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from schemas.core.container import Container
 from schemas.core.pod import Pod
 
 from .model import Action, Hook, Kill, Memory, Seen, Stop
+from .restart import retry_at
 
 LEAST_AFTER_HOOK = 2.0
 KILL_AGAIN_AFTER = 10.0
@@ -38,10 +40,12 @@ def steps(
         if _has_hook(pod, seen) and grace > 0:
             return Hook(seen.name, seen.id, grace), None
         return _stop(pod, seen, grace, why), None
-    if seen.id not in memory.asked:
+    refused = memory.failures.get(f"stop {seen.name}")
+    if seen.id not in memory.asked and (refused is None or refused.at < seen.started_at):
         return _stop(pod, seen, max(LEAST_AFTER_HOOK, due - now), why), None
     if now < due:
-        return None, due
+        again = due if refused is None or seen.id in memory.asked else min(due, retry_at(refused, slow=False))
+        return (None, again) if now < again else (_stop(pod, seen, due - now, why), None)
     again = memory.killed[seen.id] + KILL_AGAIN_AFTER if seen.id in memory.killed else now
     return (Kill(seen.name, seen.id), None) if now >= again else (None, again)
 
