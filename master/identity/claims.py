@@ -3,7 +3,7 @@
     operator ─signs─► SYS      the server's own account: here accounts are pushed
             └─signs─► KUBUS    everything else; a signing key of it ─signs─► master services and nodes
 
-Field names: github.com/nats-io/jwt v2. `-1` is "no limit"; times are unix seconds, `resp.ttl` nanoseconds.
+Field names: github.com/nats-io/jwt v2. `-1` is "no limit"; times are unix seconds.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .rights import REPLIES, REPLY_SECONDS, node_rights
+from .rights import node_rights
 
 _UNLIMITED = {"subs": -1, "data": -1, "payload": -1}
 _ACCOUNT = {**_UNLIMITED, "imports": 0, "exports": 0, "wildcards": False, "conn": -1, "leaf": 0}
@@ -42,7 +42,6 @@ def user(identity: str, public: str, account: str, at: int, *, until: int = 0) -
                             "allowed_connection_types": ["STANDARD"]}
     if identity.startswith("node."):
         rights = node_rights(identity)
-        said |= {"pub": rights["publish"], "sub": rights["subscribe"],
-                 "resp": {"max": REPLIES, "ttl": REPLY_SECONDS * 1_000_000_000}}
+        said |= {"pub": rights["publish"], "sub": rights["subscribe"]}
     found = {"name": identity, "sub": public, "iat": at, "nats": said}
     return {**found, "exp": until} if until else found

@@ -4,6 +4,10 @@ A node may publish under its own name, make named consumers on its own feed and 
 only what is sent to it (DESIGN §10). It cannot name another filter: the server refuses a consumer whose request
 body differs from its subject. What it may publish *to* is guarded here; who really sent a request is proved by
 schemas/bus/proof.py, because a responder can be made to publish onto any reply subject.
+
+It may not answer what reaches it (no "response permissions"): JetStream's deliveries are answered on `$JS.ACK.…`, and
+an acknowledgement may ask for an answer anywhere, `$JS.API.STREAM.DELETE.…` included. What a node has to say to a
+request goes under its own name, `stream.<identity>.>`.
 """
 
 from __future__ import annotations
@@ -18,12 +22,6 @@ SHARED = (
     subjects.PEERS,
 )
 """What every node may follow besides its own feed: where services lead, and where other nodes' pods are."""
-
-REPLIES = 1_000_000
-"""Answers a node may send to one request: a log or an exec is one request with many frames."""
-
-REPLY_SECONDS = 24 * 3600
-"""How long it may go on answering that request."""
 
 
 def node_rights(identity: str) -> dict[str, dict[str, list[str]]]:
