@@ -51,6 +51,7 @@ class Bus:
             ("connects_total", self.epoch, "connections made"),
             ("resets_total", sum(f.resets for f in followers), "snapshots taken by the followers that are open"),
             ("resumes_total", sum(f.resumes for f in followers), "gaps closed by the followers that are open"),
+            ("strangers_total", sum(f.skipped for f in followers), "messages in a followed stream that are no frames"),
             ("refused_total", refused, "messages refused because a handler was too slow"),
         ):
             yield metrics.Sample(f"kubus_bus_{name}", value, {}, help_, "counter")
@@ -175,37 +176,47 @@ class Bus:
 
     async def stream_ensure(self, name: str, subjects: Sequence[str], *, max_per_subject: int = 0,
                             max_age: float = 0.0, max_bytes: int = -1, allow_ttl: bool = False,
-                            memory: bool = False) -> None:
-        """Create or change a stream; `max_age` in seconds. Raises Unreachable, BadRequest, Forbidden."""
+                            memory: bool = False, entrance: str = "") -> None:
+        """Create or change a stream; `max_age` in seconds. Raises Unreachable, BadRequest, Forbidden.
+
+        `entrance`: what is published on `<entrance>.x` is stored as `x`, and nothing else is; `subjects` do not matter.
+        """
         wanted = jetstream.stream_config(
             name, subjects, max_per_subject=max_per_subject, max_age=max_age, max_bytes=max_bytes,
-            allow_ttl=allow_ttl, memory=memory, replicas=self.config.replicas)
+            allow_ttl=allow_ttl, memory=memory, replicas=self.config.replicas, entrance=entrance)
         await jetstream.ensure_stream(self._api, wanted)
+
+    async def stream_entrance(self, name: str) -> str:
+        """The entrance a stream has, "" when it has none or does not exist. Raises Unreachable, Forbidden."""
+        return await jetstream.entrance_of(self._api, name)
 
     def stream_publish(self, subject: str, data: bytes,
                        headers: Mapping[str, str] | None = None) -> asyncio.Future[int]:
         """Store, pipelined; see publishing.py. Headers such as Nats-Msg-Id, Nats-TTL, Nats-Expected-… pass through."""
         return self._publisher.publish(subject, data, headers)
 
-    async def stream_last(self, stream: str, filter: str = ">") -> dict[str, tuple[int, str]]:
-        """subject -> (revision, type) of the newest message of each. Reads headers only. Waits for the stream."""
-        found: dict[str, tuple[int, str]] = {}
-        async with self.follower(stream, [filter], headers_only=True) as follower:
+    async def stream_last(self, stream: str, filter: str = ">") -> dict[str, Frame]:
+        """subject -> its newest message, whatever it is, without its object. Waits for the stream."""
+        found: dict[str, Frame] = {}
+        async with self.follower(stream, [filter], headers_only=True, strangers=True) as follower:
             async for item in follower:
                 if item is Mark.SYNCED:
                     break
                 if isinstance(item, Frame):
-                    found[item.subject] = (item.revision, item.type)
+                    found[item.subject] = item
                 else:
                     found.clear()
         return found
 
     def follower(self, stream: str, filters: Sequence[str], *, name: str = "", headers_only: bool = False,
-                 most_frames: int = MOST_FRAMES) -> Follower:
-        """Like `follow`, with `take()` for batches; close it, or use `async with`."""
+                 most_frames: int = MOST_FRAMES, strangers: bool = False) -> Follower:
+        """Like `follow`, with `take()` for batches; close it, or use `async with`.
+
+        `strangers`: hand over also what is no watch frame, which is otherwise skipped, logged and counted."""
         label = (name or self.identity).replace(".", "-")
         follower = Follower(
             self._connection, self._api, stream, filters, headers_only=headers_only, most_frames=most_frames,
+            strangers=strangers,
             name=lambda: f"{label}-{secrets.token_hex(6)}",
             deliver=lambda: f"{self._own}.f.{secrets.token_hex(6)}", closed=self._open.discard)
         self._open.add(follower)

@@ -44,9 +44,10 @@ class Follower:
 
     def __init__(self, connection: Connection, request: jetstream.Request, stream: str, filters: Sequence[str], *,
                  name: Callable[[], str], deliver: Callable[[], str], closed: Callable[[Any], None],
-                 headers_only: bool = False, most_frames: int = MOST_FRAMES) -> None:
+                 headers_only: bool = False, most_frames: int = MOST_FRAMES, strangers: bool = False) -> None:
         self.stream, self.filters = stream, tuple(filters)
-        self.resets = self.resumes = 0
+        self.resets = self.resumes = self.skipped = 0
+        self._strangers = strangers
         self.sequence = 0
         self._connection, self._request = connection, request
         self._name, self._deliver, self._headers_only = name, deliver, headers_only
@@ -225,13 +226,22 @@ class Follower:
         self._expected += 1
         self.sequence = at.stream_sequence
         frame = frame_of(subject, data, headers, at.stream_sequence)
-        self._items.append(frame)
-        self._bytes += len(frame.object)
+        if self._strangers or frame.is_whole:
+            self._items.append(frame)
+            self._bytes += len(frame.object)
+        else:
+            self._skip(frame)
         if not self._synced and at.pending == 0:
             self._is_synced()
         if len(self._items) > self._most_frames or self._bytes > MOST_BYTES:
             self._overflow()
         self._rouse()
+
+    def _skip(self, frame: Frame) -> None:
+        """No publisher sends such; whoever got it in must not stop those who read. It counts in the sequence."""
+        self.skipped += 1
+        log.warning("a message in the stream is no frame; skipped", extra={
+            "stream": self.stream, "subject": frame.subject, "sequence": frame.sequence, "size": len(frame.object)})
 
     def _control(self, reply: str, headers: dict[str, str]) -> None:
         """Flow control is answered when the reader gets there; a heartbeat says what we should have seen."""

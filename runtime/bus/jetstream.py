@@ -87,6 +87,16 @@ async def ensure_stream(request: Request, wanted: dict[str, Any]) -> None:
             await call(request, f"STREAM.UPDATE.{name}", wanted | {"num_replicas": found.config["num_replicas"]})
 
 
+async def entrance_of(request: Request, name: str) -> str:
+    """Where a stream takes messages in, "" when it does so on their own subjects, or is not there."""
+    try:
+        found = await call(request, f"STREAM.INFO.{name}")
+    except NoStream:
+        return ""
+    source = (found.config.get("subject_transform") or {}).get("src", "")
+    return source.removesuffix(".>") if found.config.get("subjects") == [source] else ""
+
+
 async def _create(request: Request, name: str, wanted: dict[str, Any]) -> None:
     try:
         await call(request, f"STREAM.CREATE.{name}", wanted)
@@ -97,11 +107,14 @@ async def _create(request: Request, name: str, wanted: dict[str, Any]) -> None:
 
 
 def stream_config(name: str, subjects: Sequence[str], *, max_per_subject: int, max_age: float, max_bytes: int,
-                  allow_ttl: bool, memory: bool, replicas: int = 1) -> dict[str, Any]:
-    """JetStream's StreamConfig. Durations in seconds; 0 = no limit for counts and age, -1 for bytes."""
-    return {
+                  allow_ttl: bool, memory: bool, replicas: int = 1, entrance: str = "") -> dict[str, Any]:
+    """JetStream's StreamConfig. Durations in seconds; 0 = no limit for counts and age, -1 for bytes.
+
+    `entrance`: messages are taken in under this prefix only, and stored without it (NATS ADR-36)."""
+    through = {"subject_transform": {"src": f"{entrance}.>", "dest": ">"}} if entrance else {}
+    return through | {
         "name": name,
-        "subjects": list(subjects),
+        "subjects": [f"{entrance}.>"] if entrance else list(subjects),
         "retention": "limits",
         "storage": "memory" if memory else "file",
         "discard": "old",

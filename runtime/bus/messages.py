@@ -39,6 +39,11 @@ class Frame(Struct, frozen=True):
     history: str = ""
     """Ticks only: which life of the store they certify."""
 
+    @property
+    def is_whole(self) -> bool:
+        """Does it say what a publisher's frame always says: its type, and as of which revision?"""
+        return bool(self.type) and self.revision > 0
+
 
 class Mark(Enum):
     """RESET: forget what you collected, a fresh snapshot starts. SYNCED: the snapshot is complete, now it is live."""
@@ -82,14 +87,20 @@ def delivery_of(reply: str) -> Delivery:
 
 
 def frame_of(subject: str, data: bytes, headers: Mapping[str, str], sequence: int) -> Frame:
-    """A delivered stream message. What has no Kubus-Type header is passed on whole, with type ""."""
+    """A delivered stream message. What has no Kubus-Type header is passed on whole, with type "";
+    a revision that is no number is 0."""
     type_ = headers.get(events.TYPE, "")
     return Frame(
         subject=subject,
         type=type_,
-        revision=int(headers.get(events.REVISION, 0)),
+        revision=_number(headers.get(events.REVISION, "")),
         object=events.object_of(data, type_) if type_ and data else data,
         request=headers.get(events.REQUEST, ""),
         sequence=sequence,
         history=headers.get(events.HISTORY, ""),
     )
+
+
+def _number(text: str) -> int:
+    """0 for what is none; nineteen digits are what a revision may have (int64)."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 19 else 0

@@ -7,11 +7,12 @@ Subjects mirror the watch API: drop the slashes, put `watch` first.
     pods with spec.nodeName=n1                       watch.api.v1.nodes.n1.pods.<ns>.<name>      (node feed)
 
 Names may hold dots, and RBAC names even `*`. Kubernetes forbids `%` in every name, so percent-encoding is exact,
-and ordinary names stay readable in `nats sub 'watch.>'`.
+and ordinary names stay readable in `nats sub 'mirror.*.watch.>'` (the mirror's entrance: master/watch/stream.py).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 STREAM = "WATCH"
@@ -64,6 +65,8 @@ def subject(i: ObjectId) -> str:
 def parse(text: str) -> ObjectId:
     """Inverse of `subject`. Raises ValueError on anything else (a node feed subject, the tick)."""
     parts = text.split(".")
+    if len(parts) < 5:
+        raise ValueError(f"not an object's subject: {text}")
     if parts[:2] == ["watch", "api"]:
         group, version, rest = "", parts[2], parts[3:]
     elif parts[:2] == ["watch", "apis"]:
@@ -143,6 +146,19 @@ def is_peer(text: str) -> bool:
 def is_tick(text: str) -> bool:
     """Is this a tick, of whatever is told?"""
     return text in (TICK, PEERS_TICK) or is_feed_tick(text)
+
+
+def is_known(text: str) -> bool:
+    """Is this the one way to write the subject of an object, of a node's copy, of a peer, or of a tick?"""
+    again = (lambda: subject(parse(text)), lambda: feed(parse_feed(text)), lambda: peer(parse_peer(text)))
+    return is_tick(text) or any(_is_same(text, way) for way in again)
+
+
+def _is_same(text: str, way: Callable[[], str]) -> bool:
+    try:
+        return way() == text
+    except ValueError:
+        return False
 
 
 def heartbeat(node: str) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from .master import Master
+from .stage import Stage
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +21,11 @@ def master() -> Iterator[Master]:
             yield running
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+async def stage(master: Master) -> AsyncIterator[Stage]:
+    made = Stage(master)
+    await made.open()
+    yield made
+    await made.close()

@@ -8,15 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from master.watch.pump import Message
+from master.watch.pump import Known, Message
 from master.watch.stream import LineBroken, Stream
 from runtime.bus import Bus
 from runtime.config import BusConfig
 from schemas.bus.subjects import STREAM
+from schemas.errors import Unreachable
 
 from .process import Nats
 
 pytestmark = pytest.mark.nats
+NODES = "watch.api.v1.nodes"
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ async def buses(tmp_path: Path) -> AsyncIterator[tuple[Bus, Bus]]:
 
 
 def message(subject: str, revision: int) -> Message:
-    return Message(f"watch.{subject}", revision, "MODIFIED", b"{}", f"{subject}@{revision}")
+    return Message(f"{NODES}.{subject}", revision, "MODIFIED", b"{}", f"{subject}@{revision}")
 
 
 async def stored(bus: Bus) -> set[str]:
@@ -48,13 +50,14 @@ async def test_after_a_refused_message_none_is_stored(buses: tuple[Bus, Bus], st
         stream.send(message(f"before{n}", n + 1))
     await stream.drained()
     for n in range(strange):
-        await two.stream_publish(f"watch.strange{n}", b"{}", {})
+        await two.stream_publish(f"{await two.stream_entrance(STREAM)}.{NODES}.strange{n}", b"{}", {})
     for n in range(5):
         stream.send(message(f"after{n}", n + 10))
     with pytest.raises(LineBroken):
         await stream.drained()
     await asyncio.sleep(0.1)
-    assert await stored(two) == {f"watch.before{n}" for n in range(5)} | {f"watch.strange{n}" for n in range(strange)}
+    kept = {f"{NODES}.before{n}" for n in range(5)} | {f"{NODES}.strange{n}" for n in range(strange)}
+    assert await stored(two) == kept
 
 
 async def test_who_was_fenced_out_cannot_write_over_the_same_changes(buses: tuple[Bus, Bus]) -> None:
@@ -63,7 +66,7 @@ async def test_who_was_fenced_out_cannot_write_over_the_same_changes(buses: tupl
     old.send(message("a", 1))
     await old.drained()
     known = await new.open("h", "new")
-    assert known["watch.a"].revision == 1
+    assert known[f"{NODES}.a"].revision == 1
     new.send(message("a", 2))
     await new.drained()
     old.send(message("a", 2))
@@ -103,3 +106,48 @@ async def test_a_stream_made_anew_by_somebody_else_takes_nothing_from_us(buses: 
     with pytest.raises(LineBroken):
         await stream.watch_over()
     assert await stored(buses[1]) == {"watch.x"}
+
+
+async def test_only_what_comes_in_at_the_entrance_is_stored(buses: tuple[Bus, Bus]) -> None:
+    stream = Stream(buses[0])
+    await stream.open("h", "x")
+    with pytest.raises(Unreachable, match="nobody answers"):
+        await buses[1].stream_publish(f"{NODES}.a", b"", message("a", 9).headers())
+    stream.send(message("a", 1))
+    await stream.drained()
+    assert await stored(buses[1]) == {f"{NODES}.a"}
+    assert (await Stream(buses[1]).open("h", "y"))[f"{NODES}.a"].revision == 1
+    entrance = await buses[0].stream_entrance(STREAM)
+    await stream.spread()
+    assert await buses[1].stream_entrance(STREAM) == entrance != ""
+
+
+async def test_an_older_publishers_stream_gets_an_entrance_and_loses_nothing(buses: tuple[Bus, Bus]) -> None:
+    """And what had come in at the open door is thrown out, also where its subject means others' as well."""
+    one, two = buses
+    await one.stream_ensure(STREAM, ["watch.>", "fence.watch.*"], max_per_subject=1, allow_ttl=True)
+    for number in range(3):
+        await one.stream_publish(f"{NODES}.n{number}", b"{}", message("x", number + 1).headers() | {"Nats-Msg-Id": ""})
+    strange = [f"{NODES}.n2", f"{NODES}.a%ZZ", f"{NODES}.ghost", "watch.>", f"{NODES}.*", "fence.watch.odd"]
+    for subject in strange:
+        await one._connection.publish(f"$JS.API.STREAM.INFO.{STREAM}", b"", subject, None)
+    async with asyncio.timeout(20):  # a read among so many writes may wait for the follower's idle heartbeat
+        while len(await stored(two) & set(strange)) < len(strange) - 1:
+            await asyncio.sleep(0.01)
+    known = await Stream(two).open("h", "x")
+    assert known == {f"{NODES}.n0": Known(1, False), f"{NODES}.n1": Known(2, False)}
+    assert await stored(one) == set(known)
+    await one._connection.publish(f"$JS.API.STREAM.INFO.{STREAM}", b"", f"{NODES}.ghost", None)
+    await asyncio.sleep(0.2)
+    assert await stored(one) == set(known)
+
+
+async def test_the_entrance_is_not_told_in_errors(buses: tuple[Bus, Bus]) -> None:
+    stream = Stream(buses[0])
+    await stream.open("h", "x")
+    entrance = await buses[0].stream_entrance(STREAM)
+    await buses[1].request(f"$JS.API.STREAM.DELETE.{STREAM}")
+    stream.send(message("a", 1))
+    with pytest.raises(LineBroken, match=rf"on {NODES}\.a") as caught:
+        await stream.watch_over()
+    assert entrance.split(".")[1] not in str(caught.value)
