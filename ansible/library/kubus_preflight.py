@@ -32,6 +32,7 @@ PYTHON = (3, 11)
 FSYNCS = 8
 MIB = 1 << 20
 REACH_SECONDS = 5.0
+LONGEST_NAME, LABEL = 63, "[a-z0-9]([-a-z0-9]*[a-z0-9])?"  # the rule of master/provision/target.py
 FIRMWARE = ("/sys/class/dmi/id/product_uuid", "/proc/device-tree/serial-number")
 PLACEHOLDERS = ("03000200-0400-0500-0006-000700080009", "ffffffff-ffff-ffff-ffff-ffffffffffff")
 
@@ -272,8 +273,9 @@ def problems(seen, roles, limits):
         ),
         (
             "name",
-            not re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", seen["name"]),
-            f"a node cannot be called {seen['name']!r}: set kubus_node_name (lower-case letters, digits, '-', '.')",
+            len(seen["name"]) > LONGEST_NAME or not re.fullmatch(rf"{LABEL}(\.{LABEL})*", seen["name"]),
+            f"a node cannot be called {seen['name']!r}: set kubus_node_name (lower-case letters, digits, '-', '.', "
+            f"at the most {LONGEST_NAME})",
         ),
     )
     return [{"check": check, "words": words} for check, broken, words in rules if broken] + [

@@ -41,7 +41,7 @@ def machine_options(function: click.decorators.FC) -> click.decorators.FC:
     """How machines are reached, and what is overlooked."""
     for option in (
         click.option("--dry-run", is_flag=True, help="Only look at the machines and say what would be done."),
-        click.option("--ignore", "ignored", multiple=True, help="A check that may fail (os, memory, name, …)."),
+        click.option("--ignore", "ignored", multiple=True, help="A check that may fail (os, memory, fsync, …)."),
         click.option("--host-key", default="", help="The host key's SHA256:… fingerprint, known beforehand."),
         click.option("--address", default="", help="The machine's address inside the cluster."),
         click.option("--name", default="", help="The node's name (one machine; for several: NAME=HOST)."),

@@ -149,7 +149,8 @@ def message(result: Mapping[str, Any]) -> str:
             parts.append(message(loop))
     parts += [str(result.get(stream) or "").strip()[-2000:] for stream in ("stderr", "stdout")]
     seen = [part for index, part in enumerate(parts) if part and part not in parts[:index]]
-    return "\n".join(seen) or "it failed and said nothing"
+    silent = "what it said is kept secret (no_log)" if "censored" in result else "it failed and said nothing"
+    return "\n".join(seen) or silent
 
 
 def _moment(created: str) -> float:

@@ -162,7 +162,7 @@ def _name(facts: Facts, name: str, world: World) -> list[Finding]:
         return [Finding("name", True, f"another machine is the node {name} and is Ready",
                         f"choose another name (`NAME=HOST`), or `kubus node remove {name}` first")]
     return [Finding("name", True, f"another machine (or an earlier installation of this one) was the node {name}",
-                    f"say `--ignore name` if this one takes its place, or `kubus node remove {name} --force` first")]
+                    f"`kubus node remove {name} --force` first, and this one takes its place")]
 
 
 def _master(facts: Facts, name: str) -> list[Finding]:

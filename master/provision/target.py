@@ -6,7 +6,6 @@ is no DNS label.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
@@ -14,7 +13,8 @@ from msgspec import Struct
 from schemas.errors import KubusError
 from schemas.meta import names
 
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")  # RFC 1123 subdomain, as Kubernetes wants Node names
+LONGEST_NAME = 63
+"""A Node's name is also the value of its label kubernetes.io/hostname, and a label's value ends there."""
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 
@@ -57,8 +57,9 @@ def parse(text: str, *, key: str = "", port: int = 0, host_key: str = "", addres
 
 def check_name(name: str) -> str:
     """The name, if a Node may be called so. Raises BadTarget."""
-    if not _NAME.fullmatch(name):
-        raise BadTarget(f"a node cannot be called {name!r}: use lower-case letters, digits, '-' and '.'; give --name")
+    if names.dns1123_subdomain(name) or len(name) > LONGEST_NAME:
+        raise BadTarget(f"a node cannot be called {name!r}: use lower-case letters, digits, '-' and '.', "
+                        f"at the most {LONGEST_NAME}; give --name")
     return name
 
 
@@ -89,9 +90,12 @@ def labels(texts: Sequence[str]) -> dict[str, str]:
 def taints(texts: Sequence[str]) -> list[str]:
     """`k=v:Effect,k:Effect` (several times) -> each checked. Raises BadTarget."""
     found = _parts(texts)
-    for part in found:
-        key, colon, effect = part.rpartition(":")
-        if not key or not colon or effect not in _EFFECTS:
+    for part in found:  # as agents/join/said.py checks them again on the machine
+        what, _, effect = part.rpartition(":")
+        key, _, value = what.partition("=")
+        if problems := (*names.qualified_name(key), *names.label_value(value)):
+            raise BadTarget(f"{part!r} is no taint; write KEY[=VALUE]:EFFECT ({'; '.join(problems)})")
+        if effect not in _EFFECTS:
             raise BadTarget(f"{part!r} is no taint; write KEY[=VALUE]:EFFECT, effects are {', '.join(_EFFECTS)}")
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -18,13 +19,16 @@ from .test_roles import tasks_of
 def play(folder: Path, tasks: list[dict[str, Any]], *, hosts: str = "n1,", **variables: Any) -> tuple[int, str]:
     """(exit code, what it said) of these tasks."""
     book = folder / "play.yml"
-    book.write_text(yaml.safe_dump([{"name": "Play", "hosts": "all", "gather_facts": False, "vars": variables,
-                                     "tasks": tasks}], sort_keys=False))
+    book.write_text(yaml.safe_dump([{"name": "Play", "hosts": "all", "gather_facts": False, "tasks": tasks}],
+                                   sort_keys=False))
+    # not in the play: Ansible shows its lines around a task that failed
+    told = folder / "variables.json"
+    told.write_text(json.dumps(variables))
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1",
                    "ANSIBLE_ROLES_PATH": str(ANSIBLE / "roles"), "ANSIBLE_LIBRARY": str(ANSIBLE / "library")}
     program = str(Path(sys.executable).parent / "ansible-playbook")
-    ran = subprocess.run([program, "-i", hosts, "-c", "local", str(book)], capture_output=True, text=True,
-                         timeout=120, env=environment)
+    command = [program, "-i", hosts, "-c", "local", "-e", f"@{told}", str(book)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
     return ran.returncode, ran.stdout + ran.stderr
 
 
@@ -78,3 +82,28 @@ def test_a_drain_without_masters_says_what_to_do(tmp_path: Path) -> None:
     code, said = play(tmp_path, tasks("drain.yml", "Refuse without a master to ask"))
     assert code == 2
     assert "`kubus node drain`" in said
+
+
+@pytest.mark.parametrize(("given", "made"), [("id1.very-secret", ""), ("", '{"token": "id1.very-secret"}')])
+def test_why_a_join_was_refused_is_told_without_the_token(tmp_path: Path, given: str, made: str) -> None:
+    join, refuse = tasks("roles/agent/tasks/join.yml", "Join as a node", "Refuse to go on without having joined")
+    assert (join["failed_when"], join["no_log"], join["register"]) == (False, True, "agent_joined")
+    why = "Error from server (Conflict): another machine is the node n1 (id1.very-secret)"
+    code, said = play(tmp_path, [refuse], agent_joined={"rc": 1, "stderr": why, "stdout": ""},
+                      agent_token={"stdout": made}, kubus_token=given)
+    assert code == 2
+    assert "another machine is the node n1 ((the token))" in said
+    assert "very-secret" not in said
+    assert play(tmp_path, [refuse], agent_joined={"rc": 0}, agent_token={}, kubus_token="")[0] == 0
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+def test_a_failure_does_not_print_what_a_secret_task_printed(tmp_path: Path, hidden: bool) -> None:
+    failing = {"name": "Fail", "ansible.builtin.shell": "echo c2Vj''cmV0; echo why >&2; exit 3", "no_log": hidden}
+    block = {"name": "Work", "block": [failing],
+             "rescue": [{"name": "Tell", "ansible.builtin.import_role": {"name": "failure"}}]}
+    code, said = play(tmp_path, [block])
+    assert code == 2
+    assert "n1 failed at: Fail" in said
+    assert "why" in said
+    assert ("c2VjcmV0" in said) == (not hidden)

@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from master.provision import progress
-from master.provision.playbook import Interrupted, Play, PlayBroken, interruptible, play
+from master.provision.playbook import Interrupted, Play, PlayBroken, happenings, interruptible, play
 from master.provision.progress import Happening
 
 ROLE = """\
@@ -82,6 +82,14 @@ def test_a_dry_run_changes_nothing(folder: Path) -> None:
     outcome = play(wanted(folder, "a", check=True), lambda happening: None)
     assert outcome.changed == {"a": 1}
     assert not list((folder / "out").iterdir())
+
+
+def test_a_task_whose_words_are_secret_is_not_said_to_be_silent() -> None:
+    res = {"censored": "the output has been hidden", "changed": False}
+    event = {"event": "runner_on_failed", "created": "2026-01-01T00:00:00",
+             "event_data": {"host": "n1", "task": "Put them", "role": "certs", "res": res}}
+    (happening,) = happenings(event)
+    assert happening.words == "what it said is kept secret (no_log)"
 
 
 def test_what_ansible_cannot_play_is_said(folder: Path) -> None:

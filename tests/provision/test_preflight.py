@@ -95,6 +95,13 @@ def test_a_name_belongs_to_one_machine(known: Known, words: str) -> None:
     assert all(words in f.words for f in findings)
 
 
+def test_a_taken_names_way_out_is_one_that_the_masters_let_through() -> None:
+    """They refuse the join of another machine under that name, whatever was overlooked here."""
+    (finding,) = found({}, world=World(nodes=(Known("n1", "m-other", "u-other", False),)))
+    assert "`kubus node remove n1 --force`" in finding.todo
+    assert "--ignore" not in finding.todo
+
+
 def test_machines_of_one_command_are_laid_side_by_side() -> None:
     one, same = visit(), visit()
     clone = visit(fingerprint="SHA256:two")

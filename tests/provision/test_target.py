@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from master.provision.target import BadTarget, Target, joined, labels, parse, taints
+from agents.join import said
+from master.provision.target import BadTarget, Target, check_name, joined, labels, parse, taints
+from tests.ansible.modules import module
+
+from .test_limits import GOOD, TOLD
 
 pytestmark = pytest.mark.unit
 
@@ -41,6 +45,31 @@ def test_labels_and_taints() -> None:
     for wrong in (["a"], ["=1"]):
         with pytest.raises(BadTarget):
             labels(wrong)
-    for wrong in (["a=1"], ["a:Sometimes"], [":NoSchedule"]):
+    for wrong in (["a=1"], ["a:Sometimes"], [":NoSchedule"], ["a b=c d:NoSchedule"], ["=x:NoExecute"],
+                  ["k=v=w:NoSchedule"]):
         with pytest.raises(BadTarget):
             taints(wrong)
+
+
+def test_the_command_refuses_every_taint_that_the_machine_would() -> None:
+    for text in ("a=1:NoSchedule", "a:NoExecute", "a b=c d:NoSchedule", "=x:NoExecute", "k=v=w:NoSchedule", "a=1",
+                 "a:b", "x/y/z=1:NoSchedule", "a=:PreferNoSchedule", ":NoSchedule"):
+        try:
+            said.taints(text)
+        except said.BadWords:
+            with pytest.raises(BadTarget):
+                taints([text])
+        else:
+            assert taints([text]) == [text]
+
+
+@pytest.mark.parametrize(("name", "good"), [("n" * 63, True), ("n" * 64, False), ("a.b", True), ("a..b", False),
+                                            ("a.-b", False), ("-a", False), ("N1", False)])
+def test_a_nodes_name_ends_where_a_labels_value_does(name: str, good: bool) -> None:
+    role = module("kubus_preflight").problems({**GOOD, "name": name}, ["worker"], TOLD)
+    assert ([each["check"] for each in role] == []) == good
+    if good:
+        assert check_name(name) == name
+    else:
+        with pytest.raises(BadTarget):
+            check_name(name)
