@@ -22,7 +22,7 @@ from ..containers import labels
 from ..containers.containers import Containers, ContainersError, EngineDown, Spec
 from . import spec as translate
 from .environment import environment
-from .hooks import run_hook
+from .hooks import Hooks
 from .images import Images
 from .model import (
     Action,
@@ -70,6 +70,7 @@ class Hands:
         self._engine, self._sight, self._images = engine, sight, images
         self._state, self._machine, self._now, self._network = state, machine, now, network
         self._waits: dict[str, str] = {}
+        self.hooks = Hooks(engine)
 
     async def execute(self, action: Action, job: Job) -> Failure | None:
         """Do it; None when done. Raises EngineDown."""
@@ -234,7 +235,7 @@ class Hands:
         hook = container.lifecycle.post_start if container and container.lifecycle else None
         if hook is None or container is None:
             return None
-        said = await run_hook(self._engine, action.id, hook, container, _address(job), 60.0)
+        said = await self.hooks.run(action.id, hook, container, _address(job), 60.0)
         if said:
             job.voice.event("FailedPostStartHook", f"PostStartHook failed: {said}", warning=True)
             await self._engine.signal(action.id, "SIGKILL")
@@ -249,7 +250,7 @@ class Hands:
         container = container_of(job.pod, action.name)
         hook = container.lifecycle.pre_stop if container and container.lifecycle else None
         if hook is not None and container is not None:
-            said = await run_hook(self._engine, action.id, hook, container, _address(job), action.seconds)
+            said = await self.hooks.run(action.id, hook, container, _address(job), action.seconds)
             if said:
                 job.voice.event("FailedPreStopHook", f"PreStopHook failed: {said}", warning=True)
 

@@ -54,7 +54,8 @@ def plan(pod: Pod, observed: Observed, memory: Memory, now: float) -> Turn:
     steps = [_patient(s, memory, now) for s in steps]
     wakes = [s.wake_at for s in steps if s.wake_at is not None]
     actions = tuple(s.action for s in steps if s.action is not None and s.action.key not in memory.in_flight)
-    gone = not observed.containers and not observed.boxes and not memory.in_flight
+    pulls = {key for key in memory.in_flight if key.startswith("pull ")}  # of no use to a pod that goes
+    gone = not observed.containers and not observed.boxes and not memory.in_flight - pulls
     return Turn(
         actions=actions,
         status=status_of(pod, observed, memory, now),

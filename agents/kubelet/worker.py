@@ -102,6 +102,7 @@ class Worker:
         self._said: PodStatus | None = None
         self._grace = grace_of(inbox.pod)
         self._tails: dict[str, str] = {}
+        self._acts: set[asyncio.Task[None]] = set()
         self._prober = Prober(parts.engine, parts.now, self._probed)
 
     async def run(self) -> None:
@@ -111,6 +112,8 @@ class Worker:
             async with asyncio.TaskGroup() as tasks:
                 while not await self._turn(tasks):
                     pass
+                for task in self._acts:  # only pulls can be left, and they go on for whoever else waits for them
+                    task.cancel()
         finally:
             self._prober.close()
         self._parts.reports.gone(self.inbox.pod)
@@ -138,7 +141,9 @@ class Worker:
         for action in turn.actions:
             if action.key not in self._memory.in_flight:
                 self._memory = remembering.begin(self._memory, action, now)
-                tasks.create_task(self._act(action, job), name=action.key)
+                task = tasks.create_task(self._act(action, job), name=action.key)
+                self._acts.add(task)
+                task.add_done_callback(self._acts.discard)
         wait = None if turn.wake_at is None else max(0.0, turn.wake_at - self._parts.now())
         await self.inbox.sleep(wait)
         return False
@@ -152,6 +157,9 @@ class Worker:
         grace = grace_of(pod)
         if grace < self._grace:
             memory = remembering.hurried(memory, grace, now)
+        if pod.metadata.deletion_timestamp is not None:
+            for c in seen.containers:
+                self._parts.hands.hooks.hurry(c.id, grace)
         self._grace = grace
         self._memory = remembering.dated(remembering.forgotten(memory, seen), seen)
         running = {}

@@ -118,6 +118,7 @@ def test_done_only_when_all_is_gone_and_nothing_is_in_flight() -> None:
     p = deleted(pod("p", app()))
     assert plan(p, world(boxes=()), Memory(cleaned=True), NOW).done
     assert not plan(p, world(boxes=()), Memory(cleaned=True, in_flight=frozenset({"sandbox"})), NOW).done
+    assert plan(p, world(boxes=()), Memory(cleaned=True, in_flight=frozenset({"pull app"})), NOW).done
     assert not plan(p, world(), Memory(cleaned=True), NOW).done
     assert not plan(pod("p", app()), world(boxes=()), Memory(), NOW).done
 

@@ -15,7 +15,7 @@ from agents.containers.containers import ContainersError, EngineDown, Found, Out
 from agents.containers.docker import LANES, Docker
 from agents.containers.fake import Fake
 from agents.kubelet import probing
-from agents.kubelet.hooks import run_hook
+from agents.kubelet.hooks import Hooks
 from agents.kubelet.model import Health, Seen
 from agents.kubelet.probing import Prober
 from agents.kubelet.telling import Voice
@@ -128,7 +128,7 @@ async def test_a_command_that_takes_too_long_is_an_answer(begin: Callable[[Daemo
 async def test_probes_do_not_wait_for_hooks(begin: Callable[[Daemon], Docker]) -> None:
     docker = begin(daemon := Daemon())
     hook = LifecycleHandler(exec=ExecAction(command=("long",)))
-    hooks = [asyncio.create_task(run_hook(docker, "x", hook, Container(name="app"), "", 30.0))
+    hooks = [asyncio.create_task(Hooks(docker).run("x", hook, Container(name="app"), "", 30.0))
              for _ in range(LANES["hook"] + 1)]
     await eventually("all lanes are full", lambda: daemon.taken == LANES["hook"], 5)
     assert (await docker.execute("x", ("true",), 1.0)).code == 0
