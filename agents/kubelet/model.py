@@ -110,7 +110,7 @@ class Memory(Struct, frozen=True, kw_only=True):
     stopping    container id -> when SIGKILL is due; set when its preStop hook or SIGTERM began
     asked       container ids that got SIGTERM; `killed`: that got SIGKILL, and when
     pulled      `name/attempt` of pulls that were done, for imagePullPolicy Always
-    supplies    version of the config maps and secrets the pod uses; `mounted` is the one its volumes were written from
+    supplies    version of what the pod uses (`volumes.version`); `mounted` is the one its volumes were written from
     reported    the last status we made
     """
 

@@ -57,9 +57,10 @@ class PodFiles:
         return self.root / "volumes" / name
 
     def _empty(self, folder: Path, *, in_memory: bool, owner: int | None) -> None:
-        if folder.exists():
+        """Made once. A volume in memory is gone after a reboot, its folder is not; nor after a mount that failed."""
+        if os.path.ismount(folder) if in_memory else folder.exists():
             return
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         if in_memory:
             subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0777", "kubus", str(folder)], check=True,
                            capture_output=True)

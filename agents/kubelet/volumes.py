@@ -6,7 +6,8 @@ the pod waits with a FailedMount event instead of running without its data.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
@@ -57,6 +58,26 @@ class Facts(Struct, frozen=True):
     host_ip: str = ""
     pod_ip: str = ""
     machine: Mapping[str, str] = {}
+
+
+def version(pod: Pod, supplies: Supplies) -> str:
+    """Changes whenever something changes that the pod's volumes hold: its config maps and secrets, and those of its
+    labels and annotations that a downward API volume tells."""
+    paths = {item.field_ref.field_path for item in _told(pod) if item.field_ref is not None}
+    meta, said = pod.metadata, ""
+    for told, held in (("metadata.labels", meta.labels), ("metadata.annotations", meta.annotations)):
+        if any(path.startswith(told) for path in paths):
+            said += f" {told}@{hashlib.sha256(repr(sorted(held.items())).encode()).hexdigest()[:16]}"
+    return supply.version(supplies) + said
+
+
+def _told(pod: Pod) -> Iterator[DownwardAPIVolumeFile]:
+    for volume in pod.spec.volumes:
+        if volume.downward_api is not None:
+            yield from volume.downward_api.items
+        for source in volume.projected.sources if volume.projected else ():
+            if source.downward_api is not None:
+                yield from source.downward_api.items
 
 
 def content(volume: Volume, pod: Pod, supplies: Supplies, facts: Facts) -> Content:

@@ -23,7 +23,7 @@ from schemas.meta import conditions
 
 from ..containers import labels
 from ..containers.containers import Containers, ContainersError, EngineDown, Found, Refused
-from . import outcome, remembering, supplies
+from . import outcome, remembering, volumes
 from .execute import Hands, Job
 from .images import Images, id_of
 from .model import Action, Health, Memory, Observed, Seen
@@ -153,7 +153,7 @@ class Worker:
 
     def _notice(self, pod: Pod, seen: Observed, now: float) -> None:
         """What changed besides the containers: supplies, a shortened grace, probes to ask."""
-        memory = remembering.supplied(self._memory, supplies.version(self.inbox.supplies))
+        memory = remembering.supplied(self._memory, volumes.version(pod, self.inbox.supplies))
         grace = grace_of(pod)
         if grace < self._grace:
             memory = remembering.hurried(memory, grace, now)
