@@ -83,7 +83,7 @@ def drain(names: tuple[str, ...], force: bool, emptydir: bool, grace_period: int
     from cli.fleet.drain import drain as work
     from cli.fleet.draining import Flags
 
-    session = options.reach(kubeconfig, context).session()
+    session = options.reach(kubeconfig, context, machines=False).session()
     flags = Flags(force=force, delete_emptydir=emptydir, grace=None if grace_period < 0 else grace_period)
     for name in names:
         work(session, name, flags, timeout, click.echo)
@@ -95,7 +95,7 @@ def drain(names: tuple[str, ...], force: bool, emptydir: bool, grace_period: int
 @cluster_options
 def cordon(names: tuple[str, ...], kubeconfig: str, context: str) -> None:
     """Keep new pods away."""
-    _cordon(names, options.reach(kubeconfig, context), unschedulable=True)
+    _cordon(names, options.reach(kubeconfig, context, machines=False), unschedulable=True)
 
 
 @node.command()
@@ -103,7 +103,7 @@ def cordon(names: tuple[str, ...], kubeconfig: str, context: str) -> None:
 @cluster_options
 def uncordon(names: tuple[str, ...], kubeconfig: str, context: str) -> None:
     """Let new pods come again."""
-    _cordon(names, options.reach(kubeconfig, context), unschedulable=False)
+    _cordon(names, options.reach(kubeconfig, context, machines=False), unschedulable=False)
 
 
 @node.command()

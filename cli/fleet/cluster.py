@@ -11,11 +11,13 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from cli.commands.token import PATH, PREFIX, make
-from cli.session import Session, find_kubeconfig
+from cli.session import Session
 from master.provision.facts import Known, World
 from schemas.coordination.lease import LEASE
 from schemas.core.node import NODE
 from schemas.errors import KubusError, NotFound
+
+from . import belonging
 
 LEASES = "kube-node-lease"
 NATS_PORT = 4222
@@ -36,14 +38,22 @@ class Token(Struct, frozen=True):
 
 
 class Reach(Struct, frozen=True):
-    """Which cluster is meant: the global options of every verb."""
+    """Which cluster is meant: the global options of every verb. `machines`: it must be that of the fleet's."""
 
     kubeconfig: str = ""
     context: str = ""
+    machines: bool = True
 
     def session(self) -> Session:
-        """A connection of one's own (a thread needs one)."""
-        return Session(self.kubeconfig, "", self.context)
+        """A connection of one's own (a thread needs one). Raises OtherCluster, NoCluster."""
+        path = self.path()
+        if self.machines:
+            belonging.check(path, self.context)
+        return Session(str(path), "", self.context)
+
+    def path(self) -> Path:
+        """The kubeconfig. Raises NoCluster."""
+        return belonging.kubeconfig(self.kubeconfig)
 
 
 def masters(path: Path) -> tuple[list[str], str]:
@@ -70,7 +80,7 @@ def places(urls: Sequence[str]) -> list[tuple[str, int]]:
 
 def world(reach: Reach, session: Session) -> World:
     """What preflight compares machines with. Raises NotAFleet and what the API answers."""
-    urls, ca_cert = masters(find_kubeconfig(reach.kubeconfig))
+    urls, ca_cert = masters(reach.path())
     return World(reach=places(urls), ca_cert=ca_cert, nodes=tuple(map(known, session.get(NODE.path())["items"])))
 
 

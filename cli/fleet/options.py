@@ -21,7 +21,7 @@ def cluster_options(function: click.decorators.FC) -> click.decorators.FC:
     """`--kubeconfig`, `--context`."""
     for option in (
         click.option("--context", default="", help="The kubeconfig's context to use."),
-        click.option("--kubeconfig", default="", help="The kubeconfig file to use."),
+        click.option("--kubeconfig", default="", help="The kubeconfig file to use; default: the fleet's own."),
     ):
         function = option(function)
     return function
@@ -69,11 +69,11 @@ def targets(hosts: Sequence[str], *, key: str, port: int, name: str, address: st
     return [replace(target, name=check_name(name)) for target in found] if name else found
 
 
-def reach(kubeconfig: str, context: str) -> Reach:
-    """Which cluster is meant."""
+def reach(kubeconfig: str, context: str, *, machines: bool = True) -> Reach:
+    """Which cluster is meant; `machines`: it must be the fleet's."""
     from cli.fleet.cluster import Reach
 
-    return Reach(kubeconfig, context)
+    return Reach(kubeconfig, context, machines)
 
 
 def stock(wheels: Path | None, debs: Path | None) -> Stock:
