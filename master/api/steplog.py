@@ -7,6 +7,7 @@ Answers a JSON list of records {at (unix ms), component, step, kind, namespace, 
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,6 +25,7 @@ from .journey import Named, timeline
 from .request import Request, Response
 from .server import Server
 
+log = logging.getLogger(__name__)
 GET = f"$JS.API.DIRECT.GET.{STREAM}"
 SEQUENCE = "Nats-Sequence"
 WINDOW = 64
@@ -84,15 +86,24 @@ async def read(server: Server, since: datetime | None) -> list[Step]:
     first = await _message(server, ask)
     if first is None:
         return []
-    sequence, records = int(first.headers[SEQUENCE]), _STEPS.decode(first.data)
+    sequence, records = int(first.headers[SEQUENCE]), _steps(first.data)
     for start in range(sequence + 1, sequence + MOST_MESSAGES, WINDOW):
         window = await asyncio.gather(*(_message(server, {"seq": s}) for s in range(start, start + WINDOW)))
         for message in window:
             if message is not None:
-                records += _STEPS.decode(message.data)
+                records += _steps(message.data)
         if window[-1] is None:
             break
     return records
+
+
+def _steps(said: bytes) -> list[Step]:
+    """None from a message that cannot be read: any node may send one, and journeys of all go on without it."""
+    try:
+        return _STEPS.decode(said)
+    except msgspec.MsgspecError as error:
+        log.warning("a message of steps cannot be read; skipped", extra={"cause": str(error), "size": len(said)})
+        return []
 
 
 async def _message(server: Server, ask: dict[str, Any]) -> Any:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import msgspec
 import pytest
 
+from master.api import steplog
 from master.api.journey import timeline
+from runtime.bus import Message
 from runtime.steps import Step
+from schemas.errors import Unreachable
 
 pytestmark = pytest.mark.unit
 WEB = ("Deployment", "default", "web")
@@ -57,3 +62,25 @@ def test_living_descendants_count_without_their_birth() -> None:
 def test_nothing_known_is_nothing_told() -> None:
     assert timeline(RECORDS, ("Pod", "default", "unknown")) == []
     assert timeline([], WEB, "d1") == []
+
+
+class Kept:
+    """A bus whose stream of steps holds these messages."""
+
+    def __init__(self, *messages: bytes) -> None:
+        self._messages = messages
+
+    async def request(self, subject: str, data: bytes, timeout: float) -> Message:
+        at = msgspec.json.decode(data).get("seq", 1)
+        if at > len(self._messages):
+            raise Unreachable(f"{subject}: 404 no message")
+        return Message(subject, self._messages[at - 1], {"Nats-Sequence": str(at)}, "")
+
+
+@pytest.mark.parametrize("garbage", [b"", b"x", b"{}", b'[{"at":"then"}]', b'{"type":"io.nats.x"}', b"\xff"])
+@pytest.mark.parametrize("first", [False, True])
+async def test_what_one_node_says_that_cannot_be_read_spoils_nobodys_journey(garbage: bytes, first: bool) -> None:
+    good = msgspec.json.encode([RECORDS[0]])
+    bus = Kept(garbage, good) if first else Kept(good, garbage, good)
+    found = await steplog.read(cast(Any, SimpleNamespace(bus=bus)), None)
+    assert found == [RECORDS[0]] * (1 if first else 2)
