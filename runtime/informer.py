@@ -13,6 +13,9 @@ earlier state (or is another one): its world is believed at once, however small 
 Refuses anything not newer than what is known, per object, deletions included. In one history a snapshot older than
 what is known is waited for until it has caught up: of several servers one may lag behind, or may have lost its newest
 messages; what lives must not be buried for that.
+
+A frame that cannot be read ends nothing: it is skipped, and said loudly, for the publisher does not send such. What is
+known of its object stays.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
+
+import msgspec
 
 from schemas import codec
 from schemas.bus import subjects
@@ -137,7 +142,7 @@ class Informers:
 
     def __init__(self, bus: Bus, kinds: Sequence[Kind], *, node: str = "") -> None:
         self.synced = asyncio.Event()
-        self.revision = 0
+        self.revision = self._unreadable = 0
         self._bus, self._node = bus, node
         self._caches = {(k.group, k.version, k.plural): Cache(k) for k in kinds}
         self._buffer: dict[tuple[Cache, str], Frame] | None = {}
@@ -156,6 +161,7 @@ class Informers:
         for cache in self._caches.values():
             yield metrics.Sample("kubus_cache_objects", len(cache), {"kind": cache.kind.kind}, "objects held")
         yield metrics.Sample("kubus_cache_revision", self.revision, {}, "everything up to this revision was seen")
+        yield metrics.Sample("kubus_cache_unreadable_total", self._unreadable, {}, "frames skipped", "counter")
         yield metrics.Sample("kubus_cache_complete", self._buffer is None, {}, "0 while a snapshot is taken")
 
     def __getitem__(self, kind: Kind) -> Cache:
@@ -245,11 +251,16 @@ class Informers:
                 self._waiting.remove(entry)
 
     def _find(self, subject: str) -> tuple[Cache, str] | None:
-        if self._node:
-            feed = subjects.parse_feed(subject)
-            cache = self._caches.get(("", "v1", feed.plural))
-            return (cache, f"{feed.namespace}/{feed.name}") if cache is not None else None
-        where = subjects.parse(subject)
+        """None for what is no object of ours."""
+        try:
+            if self._node:
+                feed = subjects.parse_feed(subject)
+                cache = self._caches.get(("", "v1", feed.plural))
+                return (cache, f"{feed.namespace}/{feed.name}") if cache is not None else None
+            where = subjects.parse(subject)
+        except ValueError as error:
+            self._complain(subject, error)
+            return None
         cache = self._caches.get((where.group, where.version, where.plural))
         if cache is None:
             return None
@@ -257,8 +268,16 @@ class Informers:
 
     def _apply(self, cache: Cache, key: str, frame: Frame) -> None:
         request_id.set(frame.request)
-        gone = frame.type == "DELETED"
-        cache.apply(key, frame.revision, None if gone else codec.decode(cache.kind.type, frame.object))
+        try:
+            obj = None if frame.type == "DELETED" else codec.decode(cache.kind.type, frame.object)
+        except (msgspec.MsgspecError, ValueError) as error:
+            self._complain(frame.subject, error)
+            return
+        cache.apply(key, frame.revision, obj)
+
+    def _complain(self, subject: str, error: Exception) -> None:
+        self._unreadable += 1
+        log.error("a frame of the mirror cannot be read; skipped", extra={"subject": subject, "cause": str(error)})
 
     def _complete(self) -> None:
         """The snapshot is whole: apply what differs. Keys it does not hold are gone."""

@@ -9,22 +9,27 @@ frames and marks in, events out, no clock and no I/O.
 - After a lost stream the snapshot goes to a buffer and is swapped in whole; the difference becomes events.
 - Watchers hold a position in a shared window. One that falls out of it is dropped; no event is.
 
+- A frame that cannot be read is skipped, and said loudly: it ends neither this cache nor, later, a watch of it.
+
 Refuses: to answer before the first snapshot is complete (`synced`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
 from msgspec import Struct, field
 
+from runtime import metrics
 from schemas.bus import subjects
 from schemas.kind import Kind
 
+log = logging.getLogger(__name__)
 WINDOW_EVENTS = 8192
 """Recent events kept per kind; a watch from an older revision is 410 Expired."""
 WINDOW_BYTES = 16 * 1024 * 1024
@@ -174,7 +179,6 @@ class KindCache:
             self.base += 1
             self.floor = max(self.floor, old.revision)
 
-
     def restart(self, items: Items, revision: int) -> None:
         """Begin from a snapshot without a past: whoever watches is dropped, older revisions are expired."""
         self.base = self.position + 1
@@ -197,11 +201,17 @@ class WatchCache:
         self.certain = 0
         self.history = ""
         self.heard = 0.0
+        self.unreadable = 0
+        metrics.offer(self)
         self._snapshot: dict[tuple[str, str, str], tuple[Items, Items]] = {}
         self._filling = True
         self._marked = False
         self._heralded = ""
         self._changed: set[KindCache] = set()
+
+    def samples(self) -> Iterator[metrics.Sample]:
+        """For /metrics."""
+        yield metrics.Sample("kubus_cache_unreadable_total", self.unreadable, {}, "frames skipped", "counter")
 
     def __getitem__(self, kind: Kind) -> KindCache:
         return self.kinds[(kind.group, kind.version, kind.plural)]
@@ -229,9 +239,13 @@ class WatchCache:
         if frame.subject == subjects.TICK:
             self._tick(frame.revision, frame.history)
             return
-        where = subjects.parse(frame.subject)
-        key = (where.group, where.version, where.plural)
-        item = Item(where.namespace, where.name, frame.revision, frame.object)
+        try:
+            key, item = self._read(frame)
+        except (msgspec.MsgspecError, ValueError, KeyError) as error:
+            self.unreadable += 1
+            log.error("a frame of the mirror cannot be read; skipped", extra={
+                "subject": frame.subject, "revision": frame.revision, "cause": repr(error)})
+            return
         if self._filling:
             items, graves = self._snapshot.setdefault(key, ({}, {}))
             (graves if frame.type == "DELETED" else items)[(item.namespace, item.name)] = item
@@ -244,6 +258,15 @@ class WatchCache:
         else:
             cache.put(item)
         self._changed.add(cache)
+
+    def _read(self, frame: Frame) -> tuple[tuple[str, str, str], Item]:
+        """The kind's key, and the object. Raises ValueError, KeyError (no kind of ours), msgspec's errors."""
+        where = subjects.parse(frame.subject)
+        key = (where.group, where.version, where.plural)
+        if key not in self.kinds:
+            raise KeyError(key)
+        head(frame.object)  # whatever reads it later may rely on that
+        return key, Item(where.namespace, where.name, frame.revision, frame.object)
 
     def _tick(self, revision: int, history: str) -> None:
         self.certain = revision

@@ -177,3 +177,25 @@ async def test_a_lost_mirror_that_comes_back_tells_only_the_difference(w: World)
         told = [said(await s.next()), said(await s.next())]
         assert sorted(told) == [("DELETED", "b"), ("MODIFIED", "a")]
         assert await s.quiet()
+
+
+@pytest.mark.parametrize("subject", [
+    "watch.api.v1.nodes.a%ZZ", "watch.api", "watch.api.v1.namespaces.default.ghosts.a",
+    "watch.api.v1.namespaces.default.configmaps.b"])
+@pytest.mark.parametrize("said", [b"", b"{", b'{"metadata":7}'])
+@pytest.mark.parametrize("live", [False, True])
+def test_a_frame_that_cannot_be_read_ends_nothing(subject: str, said: bytes, live: bool) -> None:
+    from master.api.watchcache import WatchCache
+
+    cache = WatchCache([CONFIGMAP])
+    good = b'{"metadata":{"name":"a","uid":"u","resourceVersion":"5"}}'
+    cache.reset()
+    cache.apply(Frame("watch.tick", "BOOKMARK", 6, b"{}", "", 0))
+    if live:
+        cache.snapshot_sent()
+    cache.apply(Frame(subject, "MODIFIED", 9, said, "", 0))
+    if not live:
+        cache.snapshot_sent()
+    cache.apply(frame_of_raw(good, 10))
+    assert [item.name for item in cache.items(CONFIGMAP)] == ["a"]
+    assert cache.unreadable == 1

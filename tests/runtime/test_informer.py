@@ -225,3 +225,29 @@ def test_any_history_with_resets_ends_in_the_newest_state(history: list[tuple[st
     assert {key: cache.get(key).data["v"] for key in alive} == alive  # type: ignore[union-attr]
     assert len(cache) == len(alive)
 
+
+ODD = ("watch.api.v1.nodes.a%ZZ", "watch.api", "watch.api.v1.namespaces.ns.configmaps.b")
+
+
+@pytest.mark.parametrize("subject", [*ODD, subjects.feed(FeedId("n1", "configmaps", "ns", "b"))])
+@pytest.mark.parametrize("said", [b"", b"{", b'{"metadata":7}', b"\xff"])
+@pytest.mark.parametrize("node", ["", "n1"])
+@pytest.mark.parametrize("live", [False, True])
+async def test_a_frame_that_cannot_be_read_ends_nothing(subject: str, said: bytes, node: str, live: bool,
+                                                        caplog: pytest.LogCaptureFixture) -> None:
+    made, cache, _ = informers(node)
+    good = subjects.feed(FeedId("n1", "configmaps", "ns", "a")) if node else ""
+    odd = Frame(subject, "MODIFIED", 9, said, "", 9)
+    start = [Mark.RESET, frame("a", 5, subject=good), tick(6, made.tick)]
+    feed(made, *start, *([Mark.SYNCED, odd] if live else [odd, Mark.SYNCED]), frame("a", 10, subject=good))
+    assert [o.metadata.resource_version or o.data["v"] for o in cache.list()] == ["10"]
+    assert "cannot be read" in caplog.text
+    assert [s.value for s in made.samples() if s.name == "kubus_cache_unreadable_total"] == [1]
+
+
+async def test_what_is_known_of_an_object_stays_when_its_next_frame_cannot_be_read() -> None:
+    made, cache, _ = informers()
+    feed(made, Mark.RESET, frame("a", 5), tick(6), Mark.SYNCED)
+    broken = Frame(frame("a", 7).subject, "MODIFIED", 7, b"{", "", 7)
+    feed(made, broken, Mark.RESET, broken, tick(8), Mark.SYNCED)
+    assert [o.data["v"] for o in cache.list()] == ["5"]
