@@ -60,13 +60,17 @@ class Facts(Struct, frozen=True, kw_only=True):
         return str(self.agent.get("node", ""))
 
     @property
+    def topology(self) -> Mapping[str, Any]:
+        """The machine's master.json; empty when it is no master, or that file cannot be read."""
+        try:
+            return msgspec.json.decode(self.master or "{}", type=dict[str, Any])
+        except msgspec.DecodeError:
+            return {}
+
+    @property
     def master_name(self) -> str:
         """The name of the master that this machine is, "" for none or an unreadable master.json."""
-        try:
-            told = msgspec.json.decode(self.master or "{}", type=dict[str, Any])
-        except msgspec.DecodeError:
-            return ""
-        return str(told.get("name", ""))
+        return str(self.topology.get("name", ""))
 
     @property
     def identity(self) -> str:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from . import preflight
 from .facts import Visit, World
 from .fleet import MASTERS, WORKERS, Machine
+from .founding import Founding, differences
 from .limits import Role
 from .preflight import Finding
 from .target import Target, check_name
@@ -20,12 +21,14 @@ ONCE = ("name", "machine", "joined", "reach", "clock")
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
-    """What the operator asked for all machines of one command."""
+    """What the operator asked for all machines of one command. `machines`: how many it names; 0 = those visited."""
 
     role: Role = "worker"
     labels: str = ""
     taints: str = ""
     ignored: Sequence[str] = ()
+    machines: int = 0
+    founding: Founding = Founding()
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -47,10 +50,16 @@ def plan(visits: Sequence[tuple[Target, Visit]], wanted: Wanted, world: World) -
     """In the order of the command line. Raises BadTarget for a hostname that cannot be a node's."""
     named = [(name_of(target, visit), visit) for target, visit in visits]
     among = preflight.between(named)
-    return tuple(
-        _step(target, visit, name, wanted, (*preflight.check(visit, name, wanted.role, world), *beside))
-        for (target, visit), (name, _), beside in zip(visits, named, among, strict=True)
-    )
+    masters = {name: _address(target, visit) for (target, visit), (name, _) in zip(visits, named, strict=True)}
+    if len(masters) < wanted.machines:  # one did not answer: who the masters would be is not known
+        masters = {}
+    steps = []
+    for (target, visit), (name, _), beside in zip(visits, named, among, strict=True):
+        found = preflight.lenient((*preflight.check(visit, name, wanted.role, world), *beside), wanted.ignored)
+        if wanted.role == "master":  # nothing that may be ignored: it would be another cluster
+            found = (*found, *differences(visit.facts.topology, masters, wanted.founding))
+        steps.append(_step(target, visit, name, wanted, found))
+    return tuple(steps)
 
 
 def name_of(target: Target, visit: Visit) -> str:
@@ -62,8 +71,13 @@ def name_of(target: Target, visit: Visit) -> str:
 def _step(target: Target, visit: Visit, name: str, wanted: Wanted, findings: tuple[Finding, ...]) -> Step:
     group = WORKERS if wanted.role == "worker" else MASTERS
     machine = Machine(name=name, groups=frozenset({group}), variables=_variables(target, visit, wanted))
-    return Step(name=name, target=target, machine=machine, findings=preflight.lenient(findings, wanted.ignored),
+    return Step(name=name, target=target, machine=machine, findings=findings,
                 words=_words(visit, name, wanted))
+
+
+def _address(target: Target, visit: Visit) -> str:
+    """A master's: as told, else what it has been since it was founded, else the one it sends from."""
+    return target.address or str(visit.facts.topology.get("address", "")) or visit.facts.address
 
 
 def _variables(target: Target, visit: Visit, wanted: Wanted) -> Mapping[str, Any]:
@@ -71,7 +85,7 @@ def _variables(target: Target, visit: Visit, wanted: Wanted) -> Mapping[str, Any
     said = {
         "ansible_host": target.host, "ansible_user": target.user, "ansible_port": target.port,
         "ansible_ssh_private_key_file": target.key and str(PurePath(target.key)),
-        "kubus_address": target.address or (visit.facts.address if wanted.role == "master" else ""),
+        "kubus_address": _address(target, visit) if wanted.role == "master" else target.address,
         "kubus_labels": wanted.labels, "kubus_taints": wanted.taints, "kubus_ignore": lasting(wanted.ignored),
     }
     return {key: value for key, value in said.items() if value}
