@@ -73,7 +73,7 @@ class Agent:
         taints = tuple(msgspec.convert(taint, Taint) for taint in config.taints)
         self.registrar = Registrar(Who(config.node, config.labels, taints, config.address), api, bus, engine, now,
                                    towards(config.bus.url), lambda: self.network.trouble if self.network else None,
-                                   bus.renew)
+                                   self._moved)
         self.recorder = Recorder(api, "kubelet", config.node)
         self.steps = StepLog(bus)
         self.images = Images(engine, self.state)
@@ -114,6 +114,11 @@ class Agent:
             self.feed.look_for_orphans()
             if self.network:
                 self.network.poke()
+
+    def _moved(self) -> None:
+        """The machine has another address, and with it all pods that live in its network."""
+        self.bus.renew()
+        self.workers.wake_all()
 
     def network_changed(self) -> None:
         """Pods can have a network now, or cannot any more."""

@@ -273,5 +273,8 @@ class Hands:
 
 
 def _address(job: Job) -> str:
+    """The pod's own; the machine's if it lives in the machine's network."""
+    if job.pod.spec.host_network:
+        return job.observed.host_ip
     box = job.observed.box
     return box.address if box is not None else ""

@@ -28,18 +28,22 @@ class Prober:
         self._tasks: dict[tuple[str, Kind], asyncio.Task[None]] = {}
         self._health: dict[str, Health] = {}
         self._started: dict[str, asyncio.Event] = {}
+        self._address = ""
 
     def attend(self, running: dict[str, tuple[Seen, Container]], address: str, voice: Voice,
                remembered: Callable[[Seen], Health]) -> None:
-        """Ask these and no others. `remembered` gives the health to begin with (an earlier agent's verdicts)."""
-        for key in [k for k in self._tasks if k[0] not in running]:
-            self._tasks.pop(key).cancel()
+        """Ask these and no others, at this address. `remembered` gives the health to begin with (an earlier agent's
+        verdicts)."""
+        moved = address not in ("", self._address)
+        for key in [k for k, task in self._tasks.items() if k[0] not in running or (moved and not task.done())]:
+            self._tasks.pop(key).cancel()  # of those that are asked elsewhere from now on, the verdicts stay
+        self._address = address or self._address
         for id_ in [i for i in self._health if i not in running]:
             del self._health[id_], self._started[id_]
         for id_, (seen, container) in running.items():
             for kind in kinds_of(container):
                 if (id_, kind) not in self._tasks:
-                    self._begin(seen, container, kind, address, voice, remembered)
+                    self._begin(seen, container, kind, self._address, voice, remembered)
 
     def _begin(self, seen: Seen, container: Container, kind: Kind, address: str, voice: Voice,
                remembered: Callable[[Seen], Health]) -> None:
