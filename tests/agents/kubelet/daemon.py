@@ -52,6 +52,15 @@ class Daemon:
             await asyncio.to_thread(self._process.wait, 60)
             self._process = None
 
+    async def hang(self, seconds: float) -> None:
+        """It lives and does not answer, that long."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
     async def remove(self) -> None:
         """The daemon, what a killed one left running, its bridge and its files."""
         await self.stop()

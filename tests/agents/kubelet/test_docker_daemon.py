@@ -1,7 +1,8 @@
-"""The Docker daemon goes and comes back: the pods are adopted or restarted by policy, nothing is doubled."""
+"""The Docker daemon goes or hangs, and comes back: the pods are adopted or restarted by policy, nothing is doubled."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -14,12 +15,13 @@ import pytest
 
 from agents.containers import labels
 from agents.containers.docker import Docker
+from schemas.core.probe import ExecAction, Probe
 from schemas.meta import conditions
 from tests import dockerd
 from tests.agents.waiting import eventually
 
 from .daemon import Daemon
-from .harness import Api, Node, pod, running
+from .harness import Api, Node, container, pod, running
 
 pytestmark = [
     pytest.mark.docker,
@@ -66,4 +68,25 @@ async def test_the_daemon_is_restarted(daemon: Daemon, tmp_path: Path, how: sign
             node.delete(p)
         await eventually("gone", lambda: not node.api.pods, within=60)
         assert await node.containers() == ()
+    await engine.close()
+
+
+async def test_a_daemon_that_hangs_kills_nobody(daemon: Daemon, tmp_path: Path) -> None:
+    """Its containers run well meanwhile; nobody asked them."""
+    engine = Docker(daemon.host)
+    node = Node(engine, tmp_path, Api(), "test-daemon")
+    await node.images.ensure_pause()
+    async with running(node):
+        probe = Probe(exec=ExecAction(command=("true",)), period_seconds=1, timeout_seconds=2, failure_threshold=2)
+        p = node.apply(pod("probed", container("app", liveness_probe=probe, readiness_probe=probe)))
+        await eventually("ready", lambda: conditions.is_true(node.status(p).conditions, "Ready"))
+        said = len(node.api.history)
+        await daemon.hang(12)
+        await asyncio.sleep(5)
+        assert [e for e in node.said.events if e[1] == "Killing"] == []
+        assert all(conditions.is_true(status.conditions, "Ready") for _, status in node.api.history[said:])
+        assert {c.state for c in await node.containers()} == {"running"}
+        assert len(await node.containers()) == 2
+        node.delete(p)
+        await eventually("gone", lambda: not node.api.pods, within=60)
     await engine.close()
