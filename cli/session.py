@@ -6,6 +6,7 @@ The kubeconfig is, in this order: --kubeconfig, $KUBUS_KUBECONFIG, $KUBECONFIG, 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import click
 
 from runtime.rest import Rest
-from schemas.errors import KubusError
+from schemas.errors import Expired, KubusError, Unreachable
 
 JSON = "application/json"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
@@ -21,6 +22,10 @@ PATCHES = {
     "merge": "application/merge-patch+json", "strategic": "application/strategic-merge-patch+json",
     "json": "application/json-patch+json",
 }
+
+WATCH_SECONDS = 15.0
+"""One watch of a longer wait: a server that fell silent is noticed so much later (and its grace), another one asked."""
+PAUSE_SECONDS = 1.0
 
 
 class NoCluster(KubusError):
@@ -80,20 +85,42 @@ class Session:
         """DELETE with DeleteOptions."""
         return self._rest.json("DELETE", path, query=query, body=dict(options))
 
-    def watch(self, path: str, query: Mapping[str, str], accept: str = JSON) -> Iterator[dict[str, Any]]:
-        """Watch frames until the server ends the stream."""
-        return self._rest.watch(path, query={**query, "watch": "true"}, accept=accept)
+    def watch(self, path: str, query: Mapping[str, str], accept: str = JSON,
+              seconds: float | None = None) -> Iterator[dict[str, Any]]:
+        """Watch frames until the server ends the stream, which it is asked to after `seconds`."""
+        return self._rest.watch(path, query={**query, "watch": "true"}, accept=accept, seconds=seconds)
 
     def until(self, path: str, name: str, done: Callable[[dict[str, Any] | None], bool], seconds: float) -> bool:
-        """Watch one object until `done(object or None)`; False when `seconds` pass first."""
-        query = {"fieldSelector": f"metadata.name={name}", "timeoutSeconds": str(max(1, int(seconds)))}
-        listed = self.get(path, {"fieldSelector": query["fieldSelector"]})
-        if done(next(iter(listed["items"]), None)):
-            return True
-        query["resourceVersion"] = listed["metadata"]["resourceVersion"]
-        for frame in self.watch(path, query):
-            if frame["type"] in {"ADDED", "MODIFIED", "DELETED"} and done(
-                None if frame["type"] == "DELETED" else frame["object"]
-            ):
-                return True
+        """Watch one object until `done(object or None)`; False when `seconds` pass first.
+
+        Raises Unreachable when nobody answers at first; later only when the time is over.
+        """
+        deadline, query = time.monotonic() + seconds, {"fieldSelector": f"metadata.name={name}"}
+        listed = self.get(path, query)
+        while True:
+            try:
+                listed = listed or self.get(path, query)
+                left = max(1.0, min(WATCH_SECONDS, deadline - time.monotonic()))
+                if done(next(iter(listed["items"]), None)) or self._seen(path, query, listed, done, left):
+                    return True
+            except Unreachable:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(PAUSE_SECONDS)
+            if time.monotonic() >= deadline:
+                return False
+            listed = None
+
+    def _seen(self, path: str, query: Mapping[str, str], listed: Any, done: Callable[[dict[str, Any] | None], bool],
+              seconds: float) -> bool:
+        """Does `done` come true after the list?"""
+        query = {**query, "resourceVersion": listed["metadata"]["resourceVersion"]}
+        try:
+            for frame in self.watch(path, query, seconds=seconds):
+                if frame["type"] in {"ADDED", "MODIFIED", "DELETED"} and done(
+                    None if frame["type"] == "DELETED" else frame["object"]
+                ):
+                    return True
+        except Expired:  # the list was compacted away meanwhile: the caller lists again
+            return False
         return False

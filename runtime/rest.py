@@ -10,10 +10,13 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import math
 import os
 import select
+import socket
 import ssl
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +29,8 @@ from .refusals import error_of
 SECONDS = 30.0
 CONNECT_SECONDS = 3.0
 """For one of several servers; the only one gets SECONDS."""
+GRACE_SECONDS = 5.0
+"""How much later than it was asked to a server may end a watch before it counts as silent."""
 
 
 class BadKubeconfig(KubusError):
@@ -42,6 +47,7 @@ class Rest:
         self.namespace = namespace
         self._context, self._token = context, token
         self._link: http.client.HTTPSConnection | None = None
+        self._sock: socket.socket | None = None  # the link's; it lets go of it when an answer ends with the connection
 
     @classmethod
     def from_kubeconfig(cls, path: Path, *, context: str = "") -> Rest:
@@ -74,22 +80,43 @@ class Rest:
             raise error_of(answer.status, raw)
         return json.loads(raw) if raw else None
 
-    def watch(self, path: str, *, query: Mapping[str, str], accept: str = "application/json") -> Iterator[Any]:
-        """Frames as JSON values until the server ends the stream. Raises the ApiError tree, also for an ERROR frame."""
+    def watch(self, path: str, *, query: Mapping[str, str], accept: str = "application/json",
+              seconds: float | None = None) -> Iterator[Any]:
+        """Frames as JSON values until the server ends the stream, after whole `seconds`; None: when it likes.
+
+        Raises the ApiError tree, also for an ERROR frame; Unreachable when it was cut, or the server fell silent. Then
+        the next call goes to the next server.
+        """
         fresh = Rest(self.server, self._context, token=self._token, others=[s.url for s in self._servers])
-        answer = fresh._send("GET", _target(path, query), None, {"Accept": accept}, seconds=None)
+        if seconds is not None:
+            seconds = max(1, math.ceil(seconds))
+            query = {**query, "timeoutSeconds": str(seconds)}
         try:
-            if answer.status >= 400:
-                raise error_of(answer.status, answer.read())
-            for line in answer:
+            yield from fresh._frames(_target(path, query), accept, seconds)
+        except Unreachable:
+            if fresh.server == self.server:
+                self.close()
+                self._turn += 1
+            raise
+        finally:
+            fresh.close()
+
+    def _frames(self, target: str, accept: str, seconds: float | None) -> Iterator[Any]:
+        patience = None if seconds is None else seconds + GRACE_SECONDS
+        end = None if patience is None else time.monotonic() + patience
+        answer = self._send("GET", target, None, {"Accept": accept}, seconds=patience)
+        if answer.status >= 400:
+            raise error_of(answer.status, answer.read())
+        try:
+            while line := answer.readline():
                 frame = json.loads(line)
                 if frame["type"] == "ERROR":
                     raise error_of(frame["object"].get("code", 500), json.dumps(frame["object"]).encode())
                 yield frame
+                if end is not None and self._sock is not None:  # every frame would begin the patience anew
+                    self._sock.settimeout(max(0.1, end - time.monotonic()))
         except (OSError, http.client.HTTPException) as error:
-            raise Unreachable(f"the watch on {fresh.server} was cut: {error}") from error
-        finally:
-            fresh.close()
+            raise Unreachable(f"the watch on {self.server} was cut: {error}") from error
 
     def close(self) -> None:
         """Hang up."""
@@ -126,7 +153,7 @@ class Rest:
         link = http.client.HTTPSConnection(address.host, address.port, timeout=patience, context=self._context)
         link.connect()
         link.sock.settimeout(seconds)
-        self._link = link
+        self._link, self._sock = link, link.sock
         return link
 
 

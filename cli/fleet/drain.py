@@ -1,7 +1,7 @@
 """Cordon a node and evict its pods through the Eviction API, which asks the disruption budgets.
 
-Reads pods; writes `spec.unschedulable` and `pods/eviction`. A refused eviction is tried again while others go. Refuses
-what `draining` refuses.
+Reads pods; writes `spec.unschedulable` and `pods/eviction`. A refused eviction is tried again while others go. A master
+that falls silent is not the end: the next one is asked until the time is over. Refuses what `draining` refuses.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from typing import Any
 from cli.session import Session
 from schemas.core.node import NODE
 from schemas.core.pod import POD
-from schemas.errors import Conflict, Expired, KubusError, NotFound, TooManyRequests
+from schemas.errors import Conflict, Expired, KubusError, NotFound, TooManyRequests, Unreachable
 
 from .draining import Flags, Pod, body, called, sort_out
 
 AGAIN_SECONDS = 5.0  # kubectl's pause between tries of a refused eviction
+PAUSE_SECONDS = 1.0  # before a silent cluster is asked again
 Say = Callable[[str], None]
 
 
@@ -50,21 +51,34 @@ def _evict(session: Session, node: str, pods: Sequence[Pod], flags: Flags, deadl
     waiting = {str(pod["metadata"]["uid"]): pod for pod in pods}
     accepted: set[str] = set()
     held: dict[str, str] = {}
+    silent = ""
     while waiting:
-        for uid, pod in waiting.items():
-            if uid not in accepted:
-                held[uid] = _ask(session, pod, flags)
-                if not held[uid]:
-                    accepted.add(uid)
-                    say(f"evicting pod {called(pod)}")
-        left = min(AGAIN_SECONDS, deadline - time.monotonic())
-        if left <= 0:
-            told = "; ".join(f"{called(pod)}: {held.get(uid) or 'evicted, but still stopping'}"
-                             for uid, pod in waiting.items())
-            raise NotDrained(f"{node} is not drained in time, it stays cordoned. Still there: {told}")
-        gone = waiting.keys() - _left(session, node, set(waiting), left)
-        for uid in gone:
-            say(f"pod {called(waiting.pop(uid))} evicted")
+        try:
+            for uid, pod in waiting.items():
+                if uid not in accepted:
+                    held[uid] = _ask(session, pod, flags)
+                    if not held[uid]:
+                        accepted.add(uid)
+                        say(f"evicting pod {called(pod)}")
+            left = _until(deadline, node, waiting, held, silent)
+            gone, silent = waiting.keys() - _left(session, node, set(waiting), left), ""
+            for uid in gone:
+                say(f"pod {called(waiting.pop(uid))} evicted")
+        except Unreachable as error:  # an eviction is bound to its pod's uid: asking twice does no harm
+            if not silent:
+                say(f"no answer, trying on: {error}")
+            silent = str(error)
+            time.sleep(min(PAUSE_SECONDS, _until(deadline, node, waiting, held, silent)))
+
+
+def _until(deadline: float, node: str, waiting: Mapping[str, Pod], held: Mapping[str, str], silent: str) -> float:
+    """Seconds till the next try. Raises NotDrained when the time is over."""
+    left = min(AGAIN_SECONDS, deadline - time.monotonic())
+    if left > 0:
+        return left
+    told = "; ".join(f"{called(pod)}: {held.get(uid) or 'evicted, but still stopping'}" for uid, pod in waiting.items())
+    last = f". At last nobody answered: {silent}" if silent else ""
+    raise NotDrained(f"{node} is not drained in time, it stays cordoned. Still there: {told}{last}")
 
 
 def _ask(session: Session, pod: Pod, flags: Flags) -> str:
@@ -90,10 +104,9 @@ def _left(session: Session, node: str, uids: set[str], seconds: float) -> set[st
     left = uids & {str(pod["metadata"]["uid"]) for pod in pods}
     if not left:
         return left
-    query = {"fieldSelector": f"spec.nodeName={node}", "resourceVersion": version,
-             "timeoutSeconds": str(max(1, round(seconds)))}
+    query = {"fieldSelector": f"spec.nodeName={node}", "resourceVersion": version}
     try:
-        for frame in session.watch(POD.path(""), query):
+        for frame in session.watch(POD.path(""), query, seconds=seconds):
             left -= _deleted(frame)
             if not left:
                 break

@@ -105,7 +105,7 @@ class Toy:
         if not self.sticky:
             del self.pods[name]
 
-    def watch(self, path: str, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    def watch(self, path: str, query: Mapping[str, str], seconds: float | None = None) -> Iterator[dict[str, Any]]:
         yield from ()
 
 
