@@ -100,6 +100,7 @@ class Worker:
         self._parts = parts
         self._memory = Memory()
         self._said: PodStatus | None = None
+        self._owes = False
         self._grace = grace_of(inbox.pod)
         self._tails: dict[str, str] = {}
         self._acts: set[asyncio.Task[None]] = set()
@@ -122,7 +123,7 @@ class Worker:
         """One look, decision and wait; whether the pod is done."""
         self.inbox.woken.clear()
         if self.inbox.unsaid:
-            self.inbox.unsaid, self._said = False, None
+            self.inbox.unsaid, self._said, self._owes = False, None, True
         request_id.set(self.inbox.request)
         pod, now = self.inbox.pod, self._parts.now()
         try:
@@ -225,7 +226,8 @@ class Worker:
 
     def _report(self, pod: Pod, status: PodStatus) -> None:
         before = self._said or pod.status
-        if before is None or status != before:
+        if self._owes or before is None or status != before:
+            self._owes = False  # what was under way when the store was put back may have come after its own word
             if _is_ready(status) and not (before and _is_ready(before)):
                 self._voice(pod).step("ready")
             self._parts.reports.status(pod, status, self.inbox.request)
