@@ -89,3 +89,11 @@ def test_a_token_is_on_no_command_line() -> None:
 
 def test_site_can_be_read_aloud() -> None:
     assert len((ANSIBLE / "site.yml").read_text().splitlines()) <= 40
+
+
+def test_the_condition_of_a_block_is_made_false_by_its_last_task_at_the_earliest() -> None:
+    """Ansible asks it again for every task: what followed would be left out."""
+    tasks = tasks_of(yaml.safe_load((ANSIBLE / "roles/python/tasks/main.yml").read_text()))
+    (block,) = (task for task in tasks if "python_here" in str(task.get("when")))
+    (setting,) = (place for place, task in enumerate(block["block"]) if "ansible.builtin.set_fact" in task)
+    assert setting == len(block["block"]) - 1

@@ -86,6 +86,8 @@ def test_bare_machines_become_a_cluster(fleet: Fleet) -> None:
     played = fleet.play("site.yml").good()
     assert fleet.ready() == {"a2", "b1"}
     assert fleet.kubeconfig.stat().st_mode & 0o077 == 0
+    for host in (*fleet.masters, *fleet.workers):
+        assert host.run("ls /var/lib/kubus/*.tar 2>/dev/null", check=False) == ""  # what was brought along is gone
     assert played.seconds < 300
 
 
@@ -207,6 +209,15 @@ def test_a_trace_that_is_left_is_named(fleet: Fleet) -> None:
         assert trace in said
     again = a2.run("cd /root; python3 footprint.py diff before.json; rm footprint.py before.json", check=False)
     assert again.strip() == "file is new: /root/before.json (there)"
+
+
+def test_why_a_join_was_refused_is_said(fleet: Fleet) -> None:
+    played = fleet.play("join.yml", "--limit", "b1", kubus_taints="k=v=w:NoSchedule")
+    assert played.failed["b1"] == 1
+    assert "b1 failed at: Refuse to go on without having joined" in played.output
+    assert "'k=v=w:NoSchedule' is no taint (KEY=VALUE:EFFECT)" in played.output
+    tokens = [secret for secret in fleet.objects("secrets") if secret.get("type") == "bootstrap.kubernetes.io/token"]
+    assert tokens == []  # taken back, though nobody used it
 
 
 def test_machines_that_were_reset_join_again_under_their_names(fleet: Fleet) -> None:
