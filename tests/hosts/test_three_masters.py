@@ -223,6 +223,13 @@ def test_all_burn_and_one_takes_their_place(fleet: Fleet, lab: Lab, tmp_path: Pa
     for host in others:
         host.start()
         host.wait_ssh()
+    before = first.run("sha256sum /etc/kubus/master.json /etc/systemd/system/kubus-etcd.service")
+    refused = fleet.play("site.yml")
+    assert refused.failed["m1"]
+    assert f"the masters are m1={first.address}, the inventory has m1={first.address}, m2=" in refused.output
+    assert set(refused.changed.values()) == {0}, "one of three was made of a master that is alone"
+    assert first.run("sha256sum /etc/kubus/master.json /etc/systemd/system/kubus-etcd.service") == before
+    assert alone.ready() == {"w1"}
 
 
 def test_all_go_without_a_trace(fleet: Fleet) -> None:
