@@ -105,7 +105,7 @@ def _container(c: Container, pod: Pod, observed: Observed, memory: Memory, now: 
         return _running(c, seen, pod, observed, memory, now)
     if _done_here(c, seen, pod, observed, memory):
         return Step()
-    at = restart.restart_at(seen, memory.failures.get(f"start {c.name}"))
+    at = restart.restart_at(seen, memory.failures.get(f"start {c.name}"), now)
     if now < at:
         return Step(wake_at=at)
     return _begin(c, seen.attempt + 1, restart.crashes_after(seen), pod, observed, memory, now)

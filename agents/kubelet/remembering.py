@@ -92,6 +92,17 @@ def hurried(memory: Memory, grace: float, now: float) -> Memory:
     return replace(memory, stopping={id_: min(due, now + grace) for id_, due in memory.stopping.items()})
 
 
+def clocked(memory: Memory, grace: float, now: float) -> Memory:
+    """Nothing that was noted lies in the future, and no deadline is further away than the longest `grace`: when the
+    clock is put back (a board without one meets NTP), waits begin anew instead of growing by the jump."""
+    killed = {id_: min(at, now) for id_, at in memory.killed.items()}
+    stopping = {id_: min(due, now + grace) for id_, due in memory.stopping.items()}
+    failures = {k: replace(f, at=now) if f.at > now else f for k, f in memory.failures.items()}
+    if (killed, stopping, failures) == (memory.killed, memory.stopping, memory.failures):
+        return memory
+    return replace(memory, killed=killed, stopping=stopping, failures=failures)
+
+
 def dated(memory: Memory, observed: Observed) -> Memory:
     """Where nobody says since when the pod is here, its oldest container knows better than this agent."""
     oldest = min((c.created_at for c in observed.containers if c.created_at), default=memory.first_seen)

@@ -15,6 +15,8 @@ from .model import Failure, Seen
 BASE, MOST, FORGIVEN = 10.0, 300.0, 600.0
 RETRY_BASE, RETRY_MOST = 1.0, 60.0
 """For sandboxes, volumes and configuration: nothing of the user's runs, so try sooner."""
+IMPRECISE = 60.0
+"""Seconds: `now` is read before the engine is asked, and no wait of a minute more hurts."""
 
 
 def wants_restart(policy: str, exit_code: int) -> bool:
@@ -48,9 +50,12 @@ def crashes_after(dead: Seen) -> int:
     return 1 if lived >= FORGIVEN else dead.crashes + 1
 
 
-def restart_at(dead: Seen, failure: Failure | None) -> float:
-    """When the next attempt may begin (Unix seconds)."""
+def restart_at(dead: Seen, failure: Failure | None, now: float) -> float:
+    """When the next attempt may begin (Unix seconds). A death that lies in the future was noted by a clock that was put
+    back since: how long ago it was nobody knows, and waiting for that moment could take hours, so: at once."""
     died = dead.finished_at or (failure.at if failure else dead.created_at)
+    if died > now + IMPRECISE:
+        return now
     return died + delay(crashes_after(dead) - 1)
 
 

@@ -146,7 +146,8 @@ class Sight:
             return
         if change.action == "create" and change.id in self._found:
             return
-        if change.at and self._looked.get(change.id, 0.0) > change.at:
+        looked = self._looked.get(change.id, 0.0)
+        if change.at and change.at < looked <= self._now():  # a look in the future: the clock was put back since
             return
         self._who[change.id] = who
         self.touched(change.id, who.uid)

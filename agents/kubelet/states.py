@@ -103,7 +103,7 @@ def _state(pod: Pod, c: Container, seen: Seen, memory: Memory, now: float, waits
         return _waiting(*why)
     started = memory.failures.get(f"start {c.name}")
     wait = restart.delay(restart.crashes_after(seen) - 1)
-    if now < restart.restart_at(seen, started) and wait:
+    if now < restart.restart_at(seen, started, now) and wait:
         name, uid = f"{pod.metadata.name}_{pod.metadata.namespace}", pod.metadata.uid
         text = f"back-off {_duration(wait)} restarting failed container={c.name} pod={name}({uid})"
         return _waiting("CrashLoopBackOff", text)

@@ -25,6 +25,14 @@ def grace_of(pod: Pod) -> float:
     return DEFAULT_GRACE if stated is None else float(stated)
 
 
+def longest_grace(pod: Pod) -> float:
+    """Seconds: no container of the pod may take longer to end (a probe may state a grace of its own)."""
+    every = (*pod.spec.init_containers, *pod.spec.containers)
+    probes = (probe for c in every for probe in (c.startup_probe, c.liveness_probe) if probe is not None)
+    stated = (float(probe.termination_grace_period_seconds or 0) for probe in probes)
+    return max(LEAST_AFTER_HOOK, grace_of(pod), *stated)
+
+
 def container_of(pod: Pod, name: str) -> Container | None:
     """The container's spec, wherever it stands in the pod."""
     every = (*pod.spec.init_containers, *pod.spec.containers, *pod.spec.ephemeral_containers)

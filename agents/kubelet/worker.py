@@ -33,7 +33,7 @@ from .phase import OURS
 from .plan import plan
 from .probing import Prober
 from .sight import Sight
-from .stopping import container_of, grace_of
+from .stopping import container_of, grace_of, longest_grace
 from .supplies import Supplies
 from .telling import SILENCE, Events, Steps, Voice
 
@@ -154,7 +154,8 @@ class Worker:
 
     def _notice(self, pod: Pod, seen: Observed, now: float) -> None:
         """What changed besides the containers: supplies, a shortened grace, probes to ask."""
-        memory = remembering.supplied(self._memory, volumes.version(pod, self.inbox.supplies))
+        memory = remembering.clocked(self._memory, longest_grace(pod), now)
+        memory = remembering.supplied(memory, volumes.version(pod, self.inbox.supplies))
         grace = grace_of(pod)
         if grace < self._grace:
             memory = remembering.hurried(memory, grace, now)
