@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from runtime.rest import Rest
+from runtime.rest import Rest, Stale
 from schemas.errors import Expired, KubusError, Unreachable
 
 JSON = "application/json"
@@ -68,6 +68,13 @@ class Session:
         """GET, answered as a JSON value."""
         return self._rest.json("GET", path, query=query, accept=accept)
 
+    def _now(self, path: str, query: Mapping[str, str]) -> Any:
+        """The same, and None for what may be older than what was acknowledged before: no wait may end by that."""
+        try:
+            return self._rest.json("GET", path, query=query, fresh=True)
+        except Stale:
+            return None
+
     def create(self, path: str, body: Any, query: Mapping[str, str] | None = None) -> Any:
         """POST an object."""
         return self._rest.json("POST", path, query={"fieldManager": "kubus", **(query or {})}, body=body)
@@ -96,12 +103,14 @@ class Session:
         Raises Unreachable when nobody answers at first; later only when the time is over.
         """
         deadline, query = time.monotonic() + seconds, {"fieldSelector": f"metadata.name={name}"}
-        listed = self.get(path, query)
+        listed = self._now(path, query)
         while True:
             try:
-                listed = listed or self.get(path, query)
+                listed = listed or self._now(path, query)
                 left = max(1.0, min(WATCH_SECONDS, deadline - time.monotonic()))
-                if done(next(iter(listed["items"]), None)) or self._seen(path, query, listed, done, left):
+                if listed is None:
+                    time.sleep(PAUSE_SECONDS)
+                elif done(next(iter(listed["items"]), None)) or self._seen(path, query, listed, done, left):
                     return True
             except Unreachable:
                 if time.monotonic() >= deadline:

@@ -33,6 +33,14 @@ GRACE_SECONDS = 5.0
 """How much later than it was asked to a server may end a watch before it counts as silent."""
 
 
+STALE = '299 - "stale: '
+"""How the Warning header of such an answer begins (master/api/verbs/stale.py)."""
+
+
+class Stale(Unreachable):
+    """The answer may be older than what was acknowledged before it."""
+
+
 class BadKubeconfig(KubusError):
     """The kubeconfig cannot be read or lacks something; says which file and what."""
 
@@ -70,14 +78,17 @@ class Rest:
         return self._servers[self._turn % len(self._servers)].url
 
     def json(self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Any = None,
-             accept: str = "application/json", content_type: str = "application/json") -> Any:
-        """One call, answered as a JSON value. Raises the ApiError tree, or Unreachable."""
+             accept: str = "application/json", content_type: str = "application/json", fresh: bool = False) -> Any:
+        """One call, answered as a JSON value. Raises the ApiError tree, or Unreachable. `fresh`: what the API server
+        remembers while its store is away is no answer; raises Stale."""
         content = None if body is None else json.dumps(body).encode()
         headers = {"Accept": accept, **({"Content-Type": content_type} if content is not None else {})}
         answer = self._send(method, _target(path, query), content, headers, seconds=SECONDS)
         raw = answer.read()
         if answer.status >= 400:
             raise error_of(answer.status, raw)
+        if fresh and STALE in (answer.getheader("Warning") or ""):
+            raise Stale(f"{self.server} cannot reach its store and answers from memory")
         return json.loads(raw) if raw else None
 
     def watch(self, path: str, *, query: Mapping[str, str], accept: str = "application/json",

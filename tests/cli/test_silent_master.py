@@ -38,6 +38,7 @@ class Master:
         master = self
         self.items: list[Any] = [POD]
         self.asked: list[str] = []
+        self.stale = 0
         self.over = threading.Event()
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -55,6 +56,9 @@ class Master:
                     return
                 body = json.dumps({"items": master.items, "metadata": {"resourceVersion": "5"}, "spec": {}}).encode()
                 self.send_header("Content-Length", str(len(body)))
+                if master.stale:
+                    master.stale -= 1
+                    self.send_header("Warning", '299 - "stale: the store is unreachable; answered from memory"')
                 self.end_headers()
                 self.wfile.write(body)
 
@@ -144,3 +148,16 @@ def test_a_drain_goes_on_at_the_next_master(cluster: Make, monkeypatch: pytest.M
     assert first.asked[-1] == "WATCH"
     assert second.asked == ["GET"]
     assert said[-1] == "pod default/p evicted"
+
+
+def test_no_wait_ends_by_what_may_be_old(cluster: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the store is away people get what the API server remembers: a rollout that was not seen to begin is not
+    over."""
+    monkeypatch.setattr(sessions, "PAUSE_SECONDS", 0.01)
+    session, (master,) = cluster(1)
+    master.stale = 3
+    assert session.until("/api/v1/pods", "p", lambda pod: pod is not None, 20)
+    assert master.asked == ["GET"] * 4
+    master.stale = 1_000_000
+    assert not session.until("/api/v1/pods", "p", lambda pod: pod is not None, 0.1)
+    assert session.get("/api/v1/pods")["items"], "who only looks is answered"

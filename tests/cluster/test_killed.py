@@ -79,7 +79,8 @@ def test_a_rollout_survives_the_death_of(component: str, cluster: Cluster, image
 
     def settled() -> bool:
         pods = cluster.pods(f"app={name}")
-        return len(pods) == REPLICAS and all(p["metadata"]["annotations"].get("round") == "2" for p in pods)
+        return len(pods) == REPLICAS and all(
+            p["metadata"].get("annotations", {}).get("round") == "2" for p in pods)
 
     wait_for(settled, "exactly the new pods", 60)
     wait_for(lambda: len(running_apps(cluster, alive(cluster, name))) == REPLICAS, "their containers", 30)
