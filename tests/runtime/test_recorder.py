@@ -128,7 +128,7 @@ async def test_steps_that_happen_before_there_is_a_stream_are_not_lost(bus: Bus)
     steps.record("sent")
     await asyncio.sleep(0.5)
     await ensure_stream(bus)
-    async with asyncio.timeout(10), bus.follower(STREAM, ["steps.>"]) as follower:
+    async with asyncio.timeout(10), bus.follower(STREAM, ["steps.>"], strangers=True) as follower:
         while not any(isinstance(item, Frame) for item in await follower.take()):
             pass
     task.cancel()
@@ -145,7 +145,7 @@ async def test_steps_reach_the_stream_with_request_and_time(bus: Bus) -> None:
     request_id.reset(token)
     steps.record("ready", at=1_700_000_000.5, request="r-4")
     found: list[Step] = []
-    async with asyncio.timeout(5), bus.follower(STREAM, ["steps.node.n1"]) as follower:
+    async with asyncio.timeout(5), bus.follower(STREAM, ["steps.node.n1"], strangers=True) as follower:
         while len(found) < 2:
             for item in await follower.take():
                 if isinstance(item, Frame):
