@@ -95,7 +95,7 @@ def check(topology: Topology) -> Topology:
         problems.append(f"{topology.name} at {topology.address} is not among the members")
     problems += [f"the name {name!r} is empty or has blanks, commas or =" for name in
                  (topology.cluster, *(m.name for m in members)) if not name or set(name) & set(" ,=\t\n")]
-    problems += [f"{m.address} is no IP address" for m in members if not _is_address(m.address)]
+    problems += [f"{m.address} is no IP address" for m in members if not is_address(m.address)]
     if topology.pod_cidr and not _is_network(topology.pod_cidr):
         problems.append(f"pod_cidr {topology.pod_cidr} is no network, such as 10.244.0.0/16")
     if problems:
@@ -103,7 +103,8 @@ def check(topology: Topology) -> Topology:
     return topology
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Of an IP, not a name."""
     try:
         ipaddress.ip_address(text)
     except ValueError:

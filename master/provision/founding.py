@@ -7,11 +7,12 @@ is asked before the fleet file is written, so that a refused command leaves no t
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
+
+from master.install.topology import is_address
 
 from .preflight import Finding
 
@@ -42,7 +43,7 @@ def differences(told: Mapping[str, Any], masters: Mapping[str, str], asked: Foun
     there = {str(member["name"]): str(member["address"]) for member in told.get("members", ())
              if isinstance(member, dict) and {"name", "address"} <= member.keys()}
     # a name is looked up by the machine itself: nobody here knows what it will find
-    unknown = {name for name, address in masters.items() if not _is_address(address)}
+    unknown = {name for name, address in masters.items() if not is_address(address)}
     here = {name: there.get(name, address) if name in unknown else address for name, address in masters.items()}
     wants = (
         ("its cluster has the masters", _list(there), _list(here)),
@@ -55,11 +56,3 @@ def differences(told: Mapping[str, Any], masters: Mapping[str, str], asked: Foun
 
 def _list(members: Mapping[str, str]) -> str:
     return ", ".join(f"{name}={address}" for name, address in sorted(members.items()))
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

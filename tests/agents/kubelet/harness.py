@@ -156,11 +156,18 @@ class Node:
 
 @asynccontextmanager
 async def running(node: Node) -> AsyncIterator[Node]:
+    """At work on all that the API knows, from when the engine was listed."""
+    async with begun(node):
+        await node.sight.listed.wait()
+        for p in tuple(node.api.pods.values()):
+            node.workers.desired(p, node.held.get(p.metadata.uid, Supplies()))
+        yield node
+
+
+@asynccontextmanager
+async def begun(node: Node) -> AsyncIterator[Node]:
     """The node's tasks, ended (not its containers) at the end."""
     tasks = [asyncio.create_task(work) for work in (node.sight.follow(), node.reporter.run())]
-    await node.sight.listed.wait()
-    for p in tuple(node.api.pods.values()):
-        node.workers.desired(p, node.held.get(p.metadata.uid, Supplies()))
     try:
         yield node
     finally:

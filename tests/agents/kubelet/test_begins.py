@@ -26,7 +26,7 @@ from schemas.meta.object import ObjectMeta
 from tests import dockerd
 from tests.agents.waiting import eventually
 
-from .harness import NODE, Api, Node, container, deleted, pod, running
+from .harness import NODE, Api, Node, begun, container, deleted, pod, running
 
 pytestmark = pytest.mark.unit
 
@@ -79,14 +79,8 @@ async def again(engine: Engine, state: Path, api: Api, on_disk: Pod) -> AsyncIte
     await disk.flush()
     node = Node(engine, state, api, "fake")
     assert Feed(NODE, node.workers, node.sight, disk, NobodyAnswers()).load() == 1
-    tasks = [asyncio.create_task(work) for work in (node.sight.follow(), node.reporter.run())]
-    try:
+    async with begun(node):
         yield node
-    finally:
-        await node.workers.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.2])
